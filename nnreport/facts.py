@@ -1,0 +1,809 @@
+"""What is known of a model: typed records of plain data, and nothing that acts.
+
+Everything an inspector finds out becomes one of these records, travels as JSON, is judged by the checks and drawn by the
+renderers. The records hold no tensors, import nothing of ours and have no behaviour beyond small derived properties.
+
+Conventions, true everywhere:
+
+* a *module path* is the dotted name in ``model.named_modules()``; the root is ``""``;
+* shapes are lists of ints, dtypes are written without ``torch.`` (``float32``), sizes are bytes, times are seconds;
+* 1 MAC is 2 FLOPs;
+* ``None`` means "not measured", never "zero";
+* non-finite floats travel as the strings ``"nan" "inf" "-inf"`` in series where they may occur (see :data:`Number`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Scalar = str | int | float | bool | None
+#: A float that may be non-finite: JSON has no NaN, so those travel as ``"nan"``, ``"inf"`` or ``"-inf"``.
+Number = float | Literal["nan", "inf", "-inf"]
+
+
+def number(value: float) -> Number:
+    """A float as it may travel in JSON: finite as it is, non-finite as its name."""
+    if value != value:
+        return "nan"
+    if value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+class Record(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Base of all records: unknown keys are ignored on reading, defaults are left out on writing."""
+
+
+# --------------------------------------------------------------------------------------------------------------- small
+
+
+class Location(Record):
+    """A line of source. ``path`` is relative to the working directory (the user's own files) or to the package root
+    (``torch/nn/modules/linear.py``); never absolute."""
+
+    path: str
+    line: int
+    user: bool = True
+    """True: the user's own file. False: an installed package."""
+    function: str = ""
+    text: str = ""
+    """The stripped source line, where it is known."""
+
+
+class TensorInfo(Record):
+    shape: list[int]
+    dtype: str
+
+
+class Range(Record):
+    """What a tensor held, from a sample of its elements (all of them when small)."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    zeros: float = 0.0
+    """Share of elements that are exactly zero."""
+    nan: int = 0
+    inf: int = 0
+    count: int = 0
+    """Elements looked at; the statistics are over the finite ones."""
+
+
+class Frame(Record):
+    """One frame of the user's traceback, outermost first."""
+
+    location: Location
+
+
+class Failure(Record):
+    """The user's own code failed: in the constructor, forward, backward, loss, data or optimizer."""
+
+    phase: Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights"]
+    exception: str
+    """Class name, e.g. ``RuntimeError``."""
+    message: str
+    module: str | None = None
+    """Innermost module in which it happened."""
+    cls: str = ""
+    inputs: list[TensorInfo] = []
+    """What that module was given."""
+    expected: str = ""
+    """What it wanted, in words, where that can be told: ``784 features in the last axis``."""
+    operation: str = ""
+    """The torch function that raised, e.g. ``linear``."""
+    location: Location | None = None
+    """The user's own innermost line."""
+    frames: list[Frame] = []
+    hint: str = ""
+    """How to mend it, where that can be told, else empty."""
+
+
+# ---------------------------------------------------------------------------------------------------------- the target
+
+
+class Environment(Record):
+    python: str = ""
+    torch: str = ""
+    nnreport: str = ""
+    platform: str = ""
+    """Operating system and architecture; no host name."""
+    packages: dict[str, str] = {}
+    device: str = ""
+    """The device used, e.g. ``cpu`` or ``cuda:0``."""
+    device_name: str = ""
+    device_reason: str = ""
+    """Why this device."""
+    devices: list[str] = []
+    """All accelerators seen."""
+    threads: int = 0
+    memory: int = 0
+    seed: int = 0
+    command: str = ""
+    time: str = ""
+    """UTC, ISO 8601; from SOURCE_DATE_EPOCH if set."""
+
+
+class InputSpec(Record):
+    """One input of the model, as it was given or found."""
+
+    name: str
+    """Parameter name in ``forward``; a keyword input has ``keyword`` set."""
+    keyword: bool = False
+    tensor: TensorInfo | None = None
+    value: str = ""
+    """repr of an input that is no tensor."""
+    source: str = ""
+    """How it was got: ``--input 1,784``, ``example_inputs()``, ``first batch of --data``, ``dummy_inputs`` …"""
+    range: Range | None = None
+
+
+class Target(Record):
+    spec: str = ""
+    """TARGET as the user wrote it."""
+    name: str = ""
+    """Short name for titles and file names: ``SimpleNet``."""
+    cls: str = ""
+    """Qualified class of the root module."""
+    kind: Literal["module", "weights"] = "module"
+    location: Location | None = None
+    arguments: dict[str, Scalar] = {}
+    inputs: list[InputSpec] = []
+    weights: str = ""
+    """File name given with --weights, no folder."""
+    missing_keys: list[str] = []
+    unexpected_keys: list[str] = []
+    mismatched_keys: dict[str, list[list[int]]] = {}
+    """name -> [shape in the model, shape in the checkpoint]"""
+
+
+# --------------------------------------------------------------------------------------------------- tree of modules
+
+
+class Module(Record):
+    """One module of the tree, in ``named_modules()`` order (a shared module stands at its first path)."""
+
+    path: str
+    cls: str
+    """Qualified class, ``torch.nn.modules.linear.Linear``."""
+    kind: str = ""
+    """Name of the first class in the MRO that torch.nn defines, other than Module: ``Linear``, ``BatchNorm2d``; else ``""``."""
+    location: Location | None = None
+    """Where the class is defined."""
+    parent: str | None = None
+    children: list[str] = []
+    aliases: list[str] = []
+    """Other paths of the same module object."""
+    settings: dict[str, Scalar | list[int]] = {}
+    """Its public hyperparameters: ``in_features``, ``kernel_size``, ``p``, ``eps``, ``batch_first``, ``negative_slope`` …"""
+    signature: str = ""
+    """Equal for structurally equal modules (class, settings, parameter shapes, children), so that repeats can be folded."""
+    training: bool = True
+    parameters: int = 0
+    """Elements it owns directly, tied ones counted once, at their first owner."""
+    total: int = 0
+    """Elements with its children's."""
+    trainable: int = 0
+    """Of ``total``, those that require a gradient."""
+    buffers: int = 0
+    size: int = 0
+    """Bytes of parameters and buffers, with its children's."""
+    calls: int = 0
+    """Times called in the recorded eval forward."""
+    train_calls: int = 0
+    """Times called in the recorded train forward."""
+    functional: bool = False
+    """Never called, but its parameters were read by an operation (``F.linear(x, self.fc.weight)``)."""
+    registered: bool = True
+    """False: it was called, but is in no module's ``_modules`` (it sits in a plain list, or is made in forward)."""
+    holder: str = ""
+    """For an unregistered one: where it was found, e.g. ``blocks[0]`` of its owner ``parent``; ``""`` if made in forward."""
+    checkpoint: bool = False
+    """Its parameters were loaded from --weights, or from a pretrained source."""
+
+    @property
+    def name(self) -> str:
+        """Bare class name."""
+        return self.cls.rpartition(".")[2]
+
+    @property
+    def user(self) -> bool:
+        return self.location is not None and self.location.user
+
+
+class Parameter(Record):
+    """One parameter or buffer of the model, at its first name."""
+
+    name: str
+    module: str
+    """Path of the owning module."""
+    shape: list[int]
+    dtype: str
+    kind: Literal["parameter", "buffer"] = "parameter"
+    trainable: bool = True
+    persistent: bool = True
+    tied: list[str] = []
+    """Further names of the same tensor."""
+    count: int = 0
+    size: int = 0
+
+
+class StrayTensor(Record):
+    """A tensor or module that the model uses, or holds, without registering it."""
+
+    kind: Literal["module", "parameter", "tensor"]
+    owner: str
+    """Path of the module whose attribute it is."""
+    attribute: str
+    """``blocks[0]``, ``scale``; ``""`` when it was found only as a leaf of the autograd graph."""
+    shape: list[int] = []
+    cls: str = ""
+    requires_grad: bool = False
+    in_forward: bool = False
+    """Made anew in every forward."""
+    used: bool = True
+    """Read in the recorded forward."""
+    parameters: int = 0
+    location: Location | None = None
+    """Best known line: the assignment, else the call, else the class."""
+
+
+class Tree(Record):
+    """The tree of modules and parameters."""
+
+    modules: list[Module] = []
+    parameters: list[Parameter] = []
+    stray: list[StrayTensor] = []
+    total: int = 0
+    """Elements of all parameters, tied ones once."""
+    trainable: int = 0
+    buffers: int = 0
+    size: int = 0
+    """Bytes of parameters and buffers."""
+
+
+# --------------------------------------------------------------------------------------------------------- the graph
+
+
+class Call(Record):
+    """One call of one module."""
+
+    id: int
+    module: str
+    """Module path; of an unregistered module ``owner.attribute[i]``, else ``owner.<Class>``."""
+    parent: int | None = None
+    """The call in which it happened."""
+    nth: int = 0
+    """0 for the first call of this module."""
+    inputs: list[TensorInfo] = []
+    outputs: list[TensorInfo] = []
+    location: Location | None = None
+    """The user's line that called it."""
+    flops: int = 0
+    """Forward, with its children's, for the given input."""
+    flops_backward: int = 0
+    failed: bool = False
+
+
+class Node(Record):
+    """One node of the graph: an input, a torch operation, a constant, an output.
+
+    Operations are as the user wrote them (``relu``, ``softmax``, ``add``, ``linear``), not ATen kernels.
+    """
+
+    id: int
+    kind: Literal["input", "op", "constant", "output"]
+    name: str
+    """op: function name without module (``linear``, ``relu``, ``matmul``, ``getitem``, ``scaled_dot_product_attention``);
+    input, output: its name or key path (``logits``, ``0``); constant: attribute name or ``""``."""
+    call: int | None = None
+    """Innermost module call in which it ran."""
+    module: str = ""
+    """Module path of that call."""
+    inputs: list[int] = []
+    """Ids of the nodes whose tensors it reads, in argument order, activations only (not parameters)."""
+    parameters: list[str] = []
+    """Names of parameters and buffers it reads directly; an unregistered one is ``?``."""
+    reads: list[TensorInfo] = []
+    """Shapes of the tensors of ``inputs``, in the same order."""
+    outputs: list[TensorInfo] = []
+    attributes: dict[str, Scalar | list[int]] = {}
+    """Literal arguments by name: ``dim``, ``p``, ``training``, ``inplace``, ``eps``, ``exponent``, ``other`` …"""
+    location: Location | None = None
+    """The user's own line from which it was called."""
+    flops: int = 0
+    uncounted: bool = False
+    """It did arithmetic for which no formula is known."""
+    input_ranges: list[Range | None] = []
+    """Parallel to ``inputs``."""
+    output_range: Range | None = None
+    spread: float | None = None
+    """How far samples differ in the output: std over the batch axis, averaged, over the output's rms; None if the leading axis
+    is not the batch or the batch has fewer than 2 samples."""
+    differentiable: bool = False
+    """Its output requires a gradient."""
+    cut: bool = False
+    """A floating input required a gradient (or came of one that would) and the output does not: the gradient ends here."""
+    inplace: bool = False
+
+
+class Witness(Record):
+    """A second, independent recording of the same forward, held against ours."""
+
+    name: str
+    state: Literal["agrees", "differs", "failed", "skipped"]
+    detail: str = ""
+    calls: int = 0
+    """Module calls it saw."""
+    expected: int = 0
+    """Module calls that the hooks saw."""
+    seconds: float = 0.0
+
+
+class Graph(Record):
+    """The recorded forward: module calls (a tree) and operations (a DAG)."""
+
+    mode: Literal["eval", "train"] = "eval"
+    calls: list[Call] = []
+    nodes: list[Node] = []
+    """In the order of execution; inputs first, outputs last."""
+    batch: int | None = None
+    """Size of the leading axis of the inputs, if it is the batch."""
+    complete: bool = True
+    """False: the forward raised, the graph ends there."""
+    truncated: int = 0
+    """Operations beyond the limit that were counted and not kept."""
+    flops: int = 0
+    flops_backward: int = 0
+    uncounted: list[str] = []
+    """Operations without a formula; the total is then a lower bound."""
+    output: str = ""
+    """Structure of the output in words: ``tensor``, ``dict(logits, loss)``, ``tuple of 2`` …"""
+    activation_size: int = 0
+    """Bytes of all operation outputs."""
+    witness: Witness | None = None
+    train_calls: dict[str, int] = {}
+    """Module path -> calls in a train-mode forward."""
+    syncs: list[Node] = []
+    """Calls that wait for the device or leave torch: ``item``, ``cpu``, ``numpy``, ``tolist``, ``print``."""
+
+
+class Reach(Record):
+    """What one backward pass reached (a scalar of all differentiable outputs, or the loss)."""
+
+    none: list[str] = []
+    """Trainable parameters that no path of the autograd graph leads to."""
+    zero: list[str] = []
+    """Those whose gradient is exactly zero."""
+    cuts: list[int] = []
+    """Graph node ids at which the gradient ends, each upstream of some parameter in ``none`` and downstream of it nothing cut."""
+    cut_parameters: dict[str, list[str]] = {}
+    """str(node id) -> the trainable parameters it cuts off."""
+    inputs: dict[str, bool] = {}
+    """Input name -> a non-zero gradient arrives (floating inputs only)."""
+    loss: str = ""
+    """What was differentiated."""
+
+
+# ------------------------------------------------------------------------------------------------------------ weights
+
+
+class Histogram(Record):
+    low: float
+    high: float
+    counts: list[int]
+
+
+class WeightStats(Record):
+    """One parameter or buffer, from one pass over its memory."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    module: str = ""
+    kind: Literal["parameter", "buffer"] = "parameter"
+    count: int = 0
+    mean: float = 0.0
+    std: float = 0.0
+    minimum: float = 0.0
+    maximum: float = 0.0
+    norm: float = 0.0
+    zeros: int = 0
+    nan: int = 0
+    inf: int = 0
+    histogram: Histogram | None = None
+    zero_rows: int = 0
+    """Output units (leading axis) whose weights are all zero; matrices only."""
+    rows: int = 0
+    identical_rows: bool = False
+    """All rows are the same (more than one)."""
+    fan_in: int = 0
+    fan_out: int = 0
+    effective_rank: float | None = None
+    """exp of the entropy of the normalised singular values, over the smaller side (0..1]; None if not affordable."""
+    digest: str = ""
+    """Hash of the values, for finding equal tensors."""
+
+
+class Weights(Record):
+    stats: list[WeightStats] = []
+    fresh: bool = True
+    """Random values of a just-made model; False: loaded from a checkpoint."""
+    steps: int | None = None
+    """Largest ``num_batches_tracked`` seen, if any."""
+
+
+# -------------------------------------------------------------------------------------------------------------- probe
+
+
+class OutputInfo(Record):
+    """The tensor that the loss reads, as the probe saw it before the first step."""
+
+    name: str = ""
+    tensor: TensorInfo | None = None
+    range: Range | None = None
+    sums_to_one: int | None = None
+    """Axis over which it sums to 1 with no negative entry (a distribution), else None."""
+    log_sums_to_one: int | None = None
+    """Axis over which exp of it sums to 1 (log-probabilities), else None."""
+    activation: str = ""
+    """Last operation before it that is no reshape: ``softmax``, ``sigmoid``, ``relu``, ``linear`` …"""
+    module: str = ""
+    """Module path where that operation ran."""
+    node: int | None = None
+    spread: float | None = None
+    """std over the batch in train mode, mean over the rest, over the rms of the output."""
+    spread_absolute: float | None = None
+
+
+class TargetInfo(Record):
+    tensor: TensorInfo | None = None
+    range: Range | None = None
+    classes: dict[str, int] = {}
+    """Label -> count, for integer targets of at most 1,000 classes."""
+    variance: float | None = None
+    integral: bool = False
+    """All values are whole numbers."""
+    from_output: bool = False
+    """Computed from the model's own output."""
+    sorted: bool = False
+    equals_input: bool = False
+
+
+class DataInfo(Record):
+    """The batch that the probe trains on."""
+
+    user: bool = False
+    source: str = ""
+    batch: int = 0
+    given_batch: int = 0
+    """Leading axis of the given example input."""
+    batches_seen: int = 0
+    """Batches looked at for the statistics below."""
+    inputs: list[InputSpec] = []
+    target: TargetInfo | None = None
+    columns: dict[str, list[Range]] = {}
+    """input name -> range per feature column (last axis of 2-D float inputs, at most 256)."""
+
+
+class LossInfo(Record):
+    name: str = ""
+    """``cross_entropy``, ``mse_loss``, ``model`` (the output carries its own loss), or the user's function name."""
+    user: bool = False
+    """Given with --loss."""
+    source: Literal["given", "file", "model", "inferred", ""] = ""
+    """file: the target's own file names it."""
+    reason: str = ""
+    """How it was chosen, one sentence."""
+    kind: Literal["cross_entropy", "nll", "bce", "bce_with_logits", "mse", "l1", "custom", "surrogate"] = "custom"
+    """Family; ``surrogate``: a stand-in because no output fits a loss. User functions are looked through: what they call is seen."""
+    functional: list[str] = []
+    """torch loss functions that ran inside it, in order (``cross_entropy``, ``mse_loss``)."""
+    broadcast: list[list[int]] = []
+    """[prediction shape, target shape] that were silently broadcast to something larger, if that happened."""
+    per_element: bool = False
+    location: Location | None = None
+
+
+class OptimizerInfo(Record):
+    name: str = ""
+    user: bool = False
+    source: Literal["given", "file", "default"] = "default"
+    settings: dict[str, Scalar | list[float]] = {}
+    learning_rate: float = 0.0
+    parameters: int = 0
+    """Tensors it holds."""
+    missing: list[str] = []
+    """Trainable parameters that it does not hold."""
+    location: Location | None = None
+
+
+class ParameterSeries(Record):
+    """One trainable parameter over the probe's steps; entries belong to ``Probe.observed`` steps."""
+
+    name: str
+    gradient: list[Number] = []
+    """rms of the gradient."""
+    update: list[Number] = []
+    """norm of the update over norm of the weight; 0 where the weight is 0."""
+    zero_steps: int = 0
+    """Observed steps in which the gradient was exactly zero."""
+    none_steps: int = 0
+    """Observed steps in which there was no gradient."""
+    steps: int = 0
+
+
+class ActivationSeries(Record):
+    """One module's (or functional activation's) output over the observed steps."""
+
+    module: str
+    node: str = ""
+    """For a functional activation: the operation's name (``relu``); then ``module`` is where it was called."""
+    kind: str = ""
+    """``ReLU``, ``Tanh``, ``Linear`` … (functional ones by the class of the same meaning)."""
+    location: Location | None = None
+    nth: int = 0
+    """Which such operation of this module."""
+    std: list[Number] = []
+    mean: list[Number] = []
+    maximum: list[Number] = []
+    """Largest absolute value."""
+    zeros: list[float] = []
+    """Share of elements that are exactly zero."""
+    rails: list[float] = []
+    """tanh, sigmoid, hard variants: share within 2 % of a rail."""
+    spread: list[Number] = []
+    """Difference between samples: std over the batch, rms over the rest, over the rms of the output."""
+    units: int = 0
+    """Channels (axis 1 of N,C,…; last axis of N,…,C for linear-like)."""
+    dead: float | None = None
+    """Share of units that were zero for every position of every sample over the fresh batches after the last step."""
+    dead_initial: float | None = None
+    """The same before the first step."""
+    dead_samples: int = 0
+    """Samples (fresh batches together) behind ``dead``."""
+    dead_units: list[int] = []
+    """Indices of dead units, the first 64."""
+    gate: bool = False
+    """Its output is multiplied into another tensor (a gate), or is the model's output."""
+
+
+class NonFinite(Record):
+    """The first operation that emitted NaN or Inf."""
+
+    step: int
+    """0 is the first forward."""
+    phase: Literal["forward", "backward", "loss", "update"]
+    module: str = ""
+    operation: str = ""
+    location: Location | None = None
+    inputs: list[Range] = []
+    output: Range | None = None
+    parameter: str = ""
+    """backward, update: the parameter first hit."""
+
+
+class Probe(Record):
+    """A copy of the model trained for a few steps on one fixed batch."""
+
+    steps: int = 0
+    """Steps asked for."""
+    done: int = 0
+    batch: int = 0
+    mode: Literal["train", "eval"] = "train"
+    data: DataInfo | None = None
+    loss: LossInfo | None = None
+    optimizer: OptimizerInfo | None = None
+    output: OutputInfo | None = None
+    losses: list[Number] = []
+    """Loss at each step, before its update; one more at the end, after the last update."""
+    eval_losses: list[Number] = []
+    """[before, after] in eval mode on the same batch, where that works."""
+    gradient_norms: list[Number] = []
+    observed: list[int] = []
+    """Steps at which the series below were taken."""
+    parameters: list[ParameterSeries] = []
+    activations: list[ActivationSeries] = []
+    """In order of execution."""
+    nonfinite: NonFinite | None = None
+    seconds: list[float] = []
+    """Per step."""
+    stochastic: bool = False
+    """Two train-mode forwards on the same batch differ (dropout, sampling)."""
+    deterministic_loss: bool = True
+    reason: str = ""
+    """Why there was no probe, or why it ended early."""
+
+
+# -------------------------------------------------------------------------------------------------------- experiments
+
+
+class Mixing(Record):
+    """Does sample i move output j? Eval mode, after a determinism guard."""
+
+    samples: int
+    moved: float = 0.0
+    """Largest change of another sample's output, over the output's std over the batch."""
+    own: float = 0.0
+    """Change of the changed sample's own output, likewise."""
+    absolute: float = 0.0
+    tolerance: float = 0.0
+    pairs: list[list[int]] = []
+    """[changed, moved] sample pairs, first few."""
+    module: str = ""
+    """First module whose output mixed samples, if found."""
+    node: int | None = None
+    reason: str = ""
+    """Why it could not be told."""
+
+
+class InputInfluence(Record):
+    name: str
+    gradient: bool | None = None
+    """A non-zero gradient arrives at it; None for integers."""
+    moved: float | None = None
+    """Largest relative change of any output when it is replaced (noise, zeros, permuted tokens)."""
+    constant: bool = False
+    """The given value is constant (a mask of ones): nothing can be said."""
+
+
+class BatchTrial(Record):
+    batch: int
+    mode: Literal["eval", "train"]
+    works: bool
+    error: str = ""
+    module: str = ""
+
+
+class RateTrial(Record):
+    """The same steps at another learning rate, from the same start."""
+
+    factor: float
+    learning_rate: float
+    losses: list[Number] = []
+    steps: int = 0
+
+
+class Experiments(Record):
+    """Short counterfactual runs, for what one run cannot tell."""
+
+    nondeterminism: float | None = None
+    """Largest difference of two eval forwards on one input, over the output's rms; 0 is deterministic."""
+    nondeterminism_module: str = ""
+    nondeterminism_node: int | None = None
+    mixing: Mixing | None = None
+    influence: list[InputInfluence] = []
+    batches: list[BatchTrial] = []
+    rates: list[RateTrial] = []
+    sharpness: float | None = None
+    """λmax of the loss's Hessian at the start, by power iteration."""
+    output_spread: float | None = None
+    """Spread over different samples in eval mode after BatchNorm calibration, over the output's rms."""
+    output_spread_train: float | None = None
+    output_std: float | None = None
+    initial_spread: dict[str, float] = {}
+    """module path -> spread between samples of its output at init, calibrated, in order of execution."""
+    longer_losses: list[Number] = []
+    """Losses of a continued run, when the verdict was near its limit."""
+    second_seed: list[Number] = []
+    """Losses of the same probe under another seed, when a verdict was near its limit."""
+    baseline_loss: float | None = None
+    """The loss of the best constant prediction on the probe's batch, if it can be told."""
+    without_softmax: list[Number] = []
+    """Losses when the final softmax or sigmoid is undone before the loss."""
+    exhausted: bool = False
+    """The time budget ran out before all were done."""
+    skipped: list[str] = []
+    seconds: float = 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------ profile
+
+
+class ModuleCost(Record):
+    module: str
+    calls: int = 0
+    forward: float = 0.0
+    """Seconds per step, own time without its children."""
+    forward_total: float = 0.0
+    backward: float = 0.0
+    """Seconds per step, own time."""
+    backward_total: float = 0.0
+    activation: int = 0
+    """Bytes of its outputs, own."""
+    flops: int = 0
+    """Forward and backward per step at the probe's batch, own."""
+
+
+class OperatorCost(Record):
+    name: str
+    calls: int
+    seconds: float
+    share: float
+
+
+class Machine(Record):
+    """What this machine can do, measured once."""
+
+    flops: float = 0.0
+    """float32 matrix product, FLOP/s."""
+    bandwidth: float = 0.0
+    """bytes/s of a large copy, read plus written."""
+    device: str = ""
+
+
+class Profile(Record):
+    batch: int = 0
+    step: float = 0.0
+    """Median seconds of an unobserved train step."""
+    forward: float = 0.0
+    backward: float = 0.0
+    optimizer: float = 0.0
+    throughput: float = 0.0
+    """Samples per second."""
+    modules: list[ModuleCost] = []
+    operators: list[OperatorCost] = []
+    peak_memory: int = 0
+    """Bytes: allocator's peak on an accelerator, growth of the process on the CPU."""
+    parameters_memory: int = 0
+    gradients_memory: int = 0
+    optimizer_memory: int = 0
+    activations_memory: int = 0
+    """Bytes saved for backward in one step."""
+    machine: Machine | None = None
+    achieved_flops: float = 0.0
+    """FLOP/s of the step."""
+
+
+# ------------------------------------------------------------------------------------------------------------- source
+
+
+class SourceClass(Record):
+    name: str
+    line: int
+    end: int
+    used: bool = False
+    """An instance of it is in the model (or it is a base of one)."""
+
+
+class SourceFile(Record):
+    """A file of the user's that defines the model. The text is there for the checks, and left out of a saved report."""
+
+    path: str
+    text: str = ""
+    classes: list[SourceClass] = []
+    target: bool = False
+    """It is the file that TARGET names."""
+
+
+# ------------------------------------------------------------------------------------------------------------ together
+
+
+class Stage(Record):
+    """One stage of the inspection."""
+
+    name: str
+    state: Literal["ok", "failed", "skipped", "running", "timeout", "killed"] = "ok"
+    seconds: float = 0.0
+    error: str = ""
+    """One line; why it failed or was skipped."""
+
+
+class Facts(Record):
+    """All that is known. A part that was not gathered is ``None`` (or empty); a check that needs it does not apply."""
+
+    environment: Environment = msgspec.field(default_factory=Environment)
+    target: Target = msgspec.field(default_factory=Target)
+    tree: Tree | None = None
+    graph: Graph | None = None
+    reach: Reach | None = None
+    weights: Weights | None = None
+    probe: Probe | None = None
+    experiments: Experiments | None = None
+    profile: Profile | None = None
+    source: list[SourceFile] = []
+    failures: list[Failure] = []
+    notes: list[str] = []
+    """Things the reader should know about how the facts were got, one sentence each."""

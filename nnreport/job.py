@@ -1,0 +1,27 @@
+"""What the front asks of the inspector, as plain data."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One inspection. Strings are as the user wrote them on the command line; the inspector gives them their meaning."""
+
+    target: str
+    inputs: list[str] = []
+    data: str | None = None
+    loss: str | None = None
+    optimizer: str | None = None
+    weights: str | None = None
+    steps: int = 30
+    seed: int = 0
+    device: str = "auto"
+    probe: bool = True
+    profile: bool = True
+    execute: bool = True
+    """False (--no-exec): the source alone is read, nothing of the user's is imported."""
+    budget: float | None = None
+    """Seconds for the experiments; None: chosen from the probe's own time."""
+    command: str = ""
+    """The command line, for the record."""

@@ -1,0 +1,60 @@
+"""The report: facts and findings in one object that can be saved, loaded and drawn."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nnreport.facts import Facts, Record, Stage
+from nnreport.finding import SEVERITIES, Finding, Outcome, Severity
+
+SCHEMA = 1
+"""Version of the JSON. 1: first."""
+
+
+class ModelSummary(Record, omit_defaults=False):
+    """The few numbers that stand first; the JSON's ``model`` object."""
+
+    name: str = ""
+    target: str = ""
+    cls: str = ""
+    kind: str = "module"
+    parameters: int | None = None
+    trainable: int | None = None
+    size: int | None = None
+    """Bytes of parameters and buffers."""
+    flops: int | None = None
+    """Forward, for the given input."""
+    flops_backward: int | None = None
+    inputs: list[str] = []
+    """``x: float32[1, 784]``"""
+    output: str = ""
+
+
+class Report(Record, omit_defaults=False):
+    """Facts and findings of one model."""
+
+    schema: int = SCHEMA
+    model: ModelSummary = msgspec.field(default_factory=ModelSummary)
+    findings: list[Finding] = []
+    """Worst first; within a severity in the order of the catalogue, then of execution."""
+    stages: list[Stage] = []
+    outcomes: list[Outcome] = []
+    """One per check that exists, so that a page can say what was looked at and passed."""
+    facts: Facts = msgspec.field(default_factory=Facts)
+    title: str = ""
+    author: str = ""
+    course: str = ""
+
+    def count(self, severity: Severity) -> int:
+        """Number of findings of one severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    @property
+    def worst(self) -> Severity | None:
+        """Worst severity present."""
+        return next((severity for severity in SEVERITIES if self.count(severity)), None)
+
+    @property
+    def failed_stages(self) -> list[Stage]:
+        """Stages that did not end as they should."""
+        return [stage for stage in self.stages if stage.state in ("failed", "timeout", "killed")]
