@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
+
 import msgspec
 
 from nnreport.facts import Facts, Record, Stage
@@ -53,6 +56,22 @@ class Report(Record, omit_defaults=False):
     def worst(self) -> Severity | None:
         """Worst severity present."""
         return next((severity for severity in SEVERITIES if self.count(severity)), None)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the report; the suffix says what: ``.html .pdf .json .md .sarif``.
+
+        Raises:
+            UsageError: an unknown suffix, or something that the format needs is not installed.
+        """
+        from nnreport.render import save
+
+        save(self, Path(path))
+
+    def _repr_html_(self) -> str:
+        """The ten-second view, for a notebook."""
+        from nnreport.render.notebook import fragment
+
+        return fragment(self)
 
     @property
     def failed_stages(self) -> list[Stage]:

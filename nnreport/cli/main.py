@@ -1,0 +1,73 @@
+"""The command ``nnreport``: which verb is meant, and how it ends.
+
+The main verb has no name: ``nnreport TARGET`` makes a report. A verb is imported when it is used, so that the others cost
+nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from nnreport.errors import UsageError
+
+VERBS = {
+    "checks": "list the checks, or show the page of one",
+    "render": "draw a saved JSON report again, in any format",
+}
+"""Verb -> one line for the help."""
+
+FAULT = 3
+"""Exit status for a fault of nnreport itself."""
+
+
+def command(name: str) -> click.Command:
+    """The click command of a verb (``report`` is the nameless one)."""
+    module = importlib.import_module(f"nnreport.cli.{name}")
+    found: click.Command = module.command
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exits with the status that the command line promises."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    verb = arguments[0] if arguments and arguments[0] in VERBS else "report"
+    if verb != "report":
+        arguments = arguments[1:]
+    try:
+        status = command(verb).main(
+            arguments, prog_name=f"nnreport {verb}" if verb != "report" else "nnreport", standalone_mode=False
+        )
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        status = fail(error.format_message(), hint=isinstance(error, click.UsageError))
+    except UsageError as error:
+        status = fail(str(error))
+    except BrokenPipeError:  # `nnreport … -o - | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 0
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        if os.environ.get("NNREPORT_DEBUG"):
+            raise
+        print(
+            f"nnreport: a fault of nnreport itself: {type(error).__name__}: {error}\n"
+            "Please report it; NNREPORT_DEBUG=1 shows where it happened.",
+            file=sys.stderr,
+        )
+        status = FAULT
+    sys.exit(status or 0)
+
+
+def fail(message: str, hint: bool = False) -> int:
+    """Prints the one line of a wrong usage; 2."""
+    print(f"nnreport: {message}", file=sys.stderr)
+    if hint:
+        print("Try 'nnreport --help'.", file=sys.stderr)
+    return 2

@@ -1,0 +1,65 @@
+"""Where a report goes: the files of ``-o``, standard output, and what is said about them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from nnreport.errors import UsageError
+from nnreport.report import Report
+
+
+def default_output(name: str) -> str:
+    """``nnreport-<Name>.html``, with a name that every file system takes."""
+    return f"nnreport-{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('._') or 'model'}.html"
+
+
+def check_outputs(outputs: list[str]) -> None:
+    """Nothing fails late: raises :class:`UsageError` now for what could not be written at the end."""
+    from nnreport.render import FORMATS
+
+    for output in outputs:
+        if output == "-":
+            continue
+        path = Path(output)
+        if path.suffix.lower() not in FORMATS:
+            known = " ".join(FORMATS)
+            raise UsageError(
+                f"-o {output}: the suffix says what to write, and {path.suffix or 'none'} is not one of {known} (or - for Markdown)"
+            )
+        if path.is_dir():
+            raise UsageError(f"-o {output}: that is a folder; name a file in it")
+        if not path.parent.exists():
+            raise UsageError(f"-o {output}: there is no folder {path.parent}")
+        if path.suffix.lower() == ".pdf":
+            from nnreport.render.pdf import pdf_problem
+
+            problem = pdf_problem()
+            if problem:
+                raise UsageError(f"-o {output}: {problem}")
+
+
+def write_outputs(report: Report, outputs: list[str], quiet: bool = False) -> None:
+    """Writes each, atomically, and says where it lies (on standard error). A format that fails does not cost the others."""
+    from nnreport.render import save
+
+    faults: list[tuple[str, Exception]] = []
+    for output in outputs:
+        if output == "-":
+            from nnreport.render.markdown import render
+
+            sys.stdout.write(render(report))
+            sys.stdout.flush()
+            continue
+        try:
+            save(report, Path(output))
+        except (OSError, UsageError) as error:
+            print(f"nnreport: -o {output}: {error}", file=sys.stderr)
+            faults.append((output, error))
+        else:
+            if not quiet:
+                print(f"wrote {output}", file=sys.stderr)
+    if faults:
+        output, error = faults[0]
+        raise UsageError(f"-o {output}: could not be written: {error}")

@@ -1,0 +1,207 @@
+"""``nnreport TARGET``: from a model to a report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from nnreport.cli.config import read_config
+from nnreport.cli.main import VERBS
+from nnreport.errors import UsageError
+from nnreport.job import Job
+
+EPILOG = """\b
+TARGET
+  model.py:SimpleNet                  a class, factory function or instance in a file
+  model.py                            where the file defines one Module
+  model.py:SimpleNet(hidden=64)       with literal arguments
+  package.module:Name                 from an importable package
+  weights.safetensors, model.pt       a state dict alone: a report of the weights
+\b
+INPUT
+  1,784                               float32 noise of that shape; the first axis is the batch
+  1,128:int64[0,30522)                dtype and range
+  name=1,3,224,224                    a keyword argument
+  @sample.pt                          real data (.pt .npy .npz .safetensors .png .jpg)
+\b
+Other verbs: """ + "; ".join(f"nnreport {verb} — {line}" for verb, line in VERBS.items())
+
+
+class ReportCommand(click.Command):
+    """Takes its defaults from ``[tool.nnreport]``."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        if not {"--help", "-h", "--version"} & set(args):
+            extra["default_map"] = read_config(self, Path.cwd())
+        return super().make_context(info_name, args, parent, **extra)
+
+
+class Bytes(click.ParamType):
+    """A size: ``8GB``, ``500M``, ``1.5GiB``, or bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip().lower().removesuffix("b").removesuffix("i")
+        factor = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}.get(text[-1:], 1)
+        if "i" in str(value).lower():
+            factor = {10**3: 2**10, 10**6: 2**20, 10**9: 2**30, 10**12: 2**40}.get(factor, factor)
+        try:
+            size = int(float(text.rstrip("kmgt")) * factor)
+        except ValueError:
+            size = 0
+        if size <= 0:
+            self.fail(f"{value!r} is no size; write 8GB, 500MB or a number of bytes", param, ctx)
+        return size
+
+
+def names(values: tuple[str, ...]) -> list[str]:
+    """Comma lists flattened; every name must be a check or a group.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    flat = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    if flat:
+        from difflib import get_close_matches
+
+        from nnreport.checks.registry import all_checks
+
+        known = {check.slug for check in all_checks()} | {check.group for check in all_checks()}
+        for name in flat:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                raise UsageError(
+                    f"there is no check or group {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else "; `nnreport checks` lists them")
+                )
+    return flat
+
+
+@click.command("nnreport", cls=ReportCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("target", metavar="TARGET")
+@click.option(
+    "-i", "--input", "inputs", multiple=True, metavar="SPEC", help="An input of the model (see below); repeat for several."
+)
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Where to; the suffix says what: .html .pdf .json .md .sarif; - prints Markdown. [default: nnreport-<Name>.html]")  # fmt: skip
+@click.option("--data", metavar="FILE:CALLABLE", help="Your data: gives batches (inputs, target), dicts or tensors. [default: one synthetic batch]")  # fmt: skip
+@click.option("--loss", metavar="NAME|FILE:CALLABLE", help="Your loss. [default: inferred from the output]")
+@click.option("--optimizer", metavar="SPEC|FILE:CALLABLE", help="Like sgd:lr=0.1,momentum=0.9. [default: adam:lr=1e-3]")
+@click.option("--weights", metavar="FILE", type=click.Path(), help="Load a checkpoint into the model first.")
+@click.option("--steps", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Training steps of the probe.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random.")
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where the copy is trained."
+)
+@click.option("--no-probe", is_flag=True, help="Do not train a copy: no loss curve, gradients or timing.")
+@click.option(
+    "--no-exec", is_flag=True, help="Import nothing of the target's: read its source alone (for code you do not trust)."
+)
+@click.option("--budget", type=click.FloatRange(0), metavar="SECONDS", help="Time for short counterfactual runs. [default: about the probe's own time]")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS", help="End the inspection after that; the report is made of what was gathered.")  # fmt: skip
+@click.option("--memory-limit", type=Bytes(), help="End the inspection above that, e.g. 8GB. [default: what is free]")
+@click.option("--select", multiple=True, metavar="SLUG|GROUP", help="Run these checks only.")
+@click.option("--ignore", multiple=True, metavar="SLUG|GROUP", help="Leave these checks out.")
+@click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="never", show_default=True, help="Exit with 1 when a finding is at least that severe.")  # fmt: skip
+@click.option("--title", default="", help="Title of the report's cover.")
+@click.option("--author", default="", help="Author, for the cover of a hand-in.")
+@click.option("--course", default="", help="Course, for the cover of a hand-in.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary, no progress.")
+@click.version_option(package_name="nnreport", prog_name="nnreport")
+def command(
+    target: str,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    data: str | None,
+    loss: str | None,
+    optimizer: str | None,
+    weights: str | None,
+    steps: int,
+    seed: int,
+    device: str,
+    no_probe: bool,
+    no_exec: bool,
+    budget: float | None,
+    timeout: float,
+    memory_limit: int | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str,
+    title: str,
+    author: str,
+    course: str,
+    quiet: bool,
+) -> int:
+    """Trace a PyTorch model, train a copy of it for a few profiled steps, and write one report: architecture, weights, loss, time,
+    memory, and what is wrong with it, where, and how to mend it."""
+    from nnreport.cli.outputs import check_outputs, default_output, write_outputs
+    from nnreport.cli.progress import listener
+    from nnreport.session import Inspection, default_memory_limit
+
+    chosen, left_out = names(select), names(ignore)
+    check_outputs(list(outputs))
+    job = Job(
+        target=target,
+        inputs=list(inputs),
+        data=data,
+        loss=loss,
+        optimizer=optimizer,
+        weights=weights,
+        steps=steps,
+        seed=seed,
+        device=device,
+        probe=not no_probe,
+        execute=not no_exec,
+        budget=budget,
+        command=shlex.join(["nnreport", *sys.argv[1:]]),
+    )
+    from nnreport.build import build_report
+
+    if no_exec:
+        from nnreport.static import read_without_running
+
+        facts, stages = read_without_running(job)
+    else:
+        inspection = Inspection(job, shown := listener(quiet), timeout, memory_limit or default_memory_limit())
+        threading.Thread(target=warm_up, args=(outputs,), daemon=True).start()
+        with shown:
+            collector = inspection.collect()
+        facts, stages = collector.facts, list(collector.stages.values())
+    report = build_report(facts, stages, select=chosen, ignore=left_out, title=title, author=author, course=course)
+    wanted = list(outputs) or [default_output(report.model.name)]
+    write_outputs(report, wanted, quiet=True)
+    if not quiet:
+        from nnreport.render.terminal import show
+
+        show(report, [output for output in wanted if output != "-"])
+    return exit_status(report.worst, fail_on)
+
+
+def exit_status(worst: str | None, fail_on: str) -> int:
+    """1 when the worst finding reaches ``--fail-on``."""
+    from nnreport.finding import SEVERITIES
+
+    order = [str(severity) for severity in SEVERITIES]
+    return int(worst is not None and fail_on in order and order.index(worst) <= order.index(fail_on))
+
+
+def warm_up(outputs: tuple[str, ...]) -> None:
+    """Imports what will draw the pages while the child imports torch; a missing piece is reported where it is used."""
+    import contextlib
+
+    with contextlib.suppress(Exception):
+        import nnreport.checks.registry
+
+        nnreport.checks.registry.all_checks()
+        import nnreport.render.terminal
+        from nnreport.render import warm
+
+        warm(outputs or ("x.html",))
