@@ -498,7 +498,7 @@ class LossInfo(Record):
     reason: str = ""
     """How it was chosen, one sentence."""
     kind: Literal["cross_entropy", "nll", "bce", "bce_with_logits", "mse", "l1", "custom", "surrogate"] = "custom"
-    """Family; ``surrogate``: a stand-in because no output fits a loss. User functions are looked through: what they call is seen."""
+    """Family; ``surrogate``: a stand-in because no output fits a loss. User functions are seen through."""
     functional: list[str] = []
     """torch loss functions that ran inside it, in order (``cross_entropy``, ``mse_loss``)."""
     broadcast: list[list[int]] = []

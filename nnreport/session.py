@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import msgspec
 import psutil
@@ -149,6 +149,7 @@ class Inspection:
         Raises:
             UsageError: the child could not use the target, an input or an option.
         """
+        previous = ask_for_interrupt()
         try:
             self.follow()
         except KeyboardInterrupt:
@@ -156,6 +157,8 @@ class Inspection:
             self.listener.output("interrupted; the report is made of what was gathered")
         finally:
             self.end()
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
         if self.collector.usage is not None:
             raise UsageError(self.collector.usage)
         return self.collector
@@ -244,6 +247,17 @@ class Inspection:
             except psutil.Error:
                 pass
         self.child.wait()
+
+
+def ask_for_interrupt() -> Any:
+    """Lets a request to end (SIGTERM) be met as Ctrl-C is; gives the handler before, or None outside the main thread."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, interrupt)
 
 
 def default_memory_limit() -> int:

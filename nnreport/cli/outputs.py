@@ -24,10 +24,8 @@ def check_outputs(outputs: list[str]) -> None:
             continue
         path = Path(output)
         if path.suffix.lower() not in FORMATS:
-            known = " ".join(FORMATS)
-            raise UsageError(
-                f"-o {output}: the suffix says what to write, and {path.suffix or 'none'} is not one of {known} (or - for Markdown)"
-            )
+            known, found = " ".join(FORMATS), path.suffix or "none"
+            raise UsageError(f"-o {output}: the suffix says what to write, and {found} is not one of {known} (or - for Markdown)")
         if path.is_dir():
             raise UsageError(f"-o {output}: that is a folder; name a file in it")
         if not path.parent.exists():

@@ -82,11 +82,11 @@ class Live:
                     self.task, completed=done, description=STAGES.get(event.stage.name, event.stage.name), loss=""
                 )
         elif isinstance(event, StepEvent):
-            done = list(STAGES).index("probe")
+            loss = event.loss if isinstance(event.loss, str) else format(event.loss, ".4g")
             self.progress.update(
                 self.task,
-                completed=done + event.step / max(event.steps, 1),
-                loss=f"step {event.step}/{event.steps}  loss {event.loss if isinstance(event.loss, str) else format(event.loss, '.4g')}",
+                completed=list(STAGES).index("probe") + event.step / max(event.steps, 1),
+                loss=f"step {event.step}/{event.steps}  loss {loss}",
             )
         elif isinstance(event, FaultEvent):
             self.output(f"a fault in stage {event.stage}: {event.traceback.strip().splitlines()[-1]}")

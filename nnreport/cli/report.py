@@ -91,8 +91,19 @@ def names(values: tuple[str, ...]) -> list[str]:
 @click.option(
     "-i", "--input", "inputs", multiple=True, metavar="SPEC", help="An input of the model (see below); repeat for several."
 )
-@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Where to; the suffix says what: .html .pdf .json .md .sarif; - prints Markdown. [default: nnreport-<Name>.html]")  # fmt: skip
-@click.option("--data", metavar="FILE:CALLABLE", help="Your data: gives batches (inputs, target), dicts or tensors. [default: one synthetic batch]")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Where to; the suffix says what: .html .pdf .json .md .sarif; - prints Markdown. [default: nnreport-<Name>.html]",
+)
+@click.option(
+    "--data",
+    metavar="FILE:CALLABLE",
+    help="Your data: gives batches (inputs, target), dicts or tensors. [default: one synthetic batch]",
+)
 @click.option("--loss", metavar="NAME|FILE:CALLABLE", help="Your loss. [default: inferred from the output]")
 @click.option("--optimizer", metavar="SPEC|FILE:CALLABLE", help="Like sgd:lr=0.1,momentum=0.9. [default: adam:lr=1e-3]")
 @click.option("--weights", metavar="FILE", type=click.Path(), help="Load a checkpoint into the model first.")
@@ -105,12 +116,30 @@ def names(values: tuple[str, ...]) -> list[str]:
 @click.option(
     "--no-exec", is_flag=True, help="Import nothing of the target's: read its source alone (for code you do not trust)."
 )
-@click.option("--budget", type=click.FloatRange(0), metavar="SECONDS", help="Time for short counterfactual runs. [default: about the probe's own time]")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True, metavar="SECONDS", help="End the inspection after that; the report is made of what was gathered.")  # fmt: skip
+@click.option(
+    "--budget",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Time for short counterfactual runs. [default: about the probe's own time]",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="End the inspection after that; the report is made of what was gathered.",
+)
 @click.option("--memory-limit", type=Bytes(), help="End the inspection above that, e.g. 8GB. [default: what is free]")
 @click.option("--select", multiple=True, metavar="SLUG|GROUP", help="Run these checks only.")
 @click.option("--ignore", multiple=True, metavar="SLUG|GROUP", help="Leave these checks out.")
-@click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="never", show_default=True, help="Exit with 1 when a finding is at least that severe.")  # fmt: skip
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note", "never"]),
+    default="never",
+    show_default=True,
+    help="Exit with 1 when a finding is at least that severe.",
+)
 @click.option("--title", default="", help="Title of the report's cover.")
 @click.option("--author", default="", help="Author, for the cover of a hand-in.")
 @click.option("--course", default="", help="Course, for the cover of a hand-in.")
@@ -140,8 +169,8 @@ def command(
     course: str,
     quiet: bool,
 ) -> int:
-    """Trace a PyTorch model, train a copy of it for a few profiled steps, and write one report: architecture, weights, loss, time,
-    memory, and what is wrong with it, where, and how to mend it."""
+    """Trace a PyTorch model, train a copy of it for a few profiled steps, and write one report: architecture, weights, loss,
+    time, memory, and what is wrong with it, where, and how to mend it."""
     from nnreport.cli.outputs import check_outputs, default_output, write_outputs
     from nnreport.cli.progress import listener
     from nnreport.session import Inspection, default_memory_limit
