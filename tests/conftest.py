@@ -21,7 +21,9 @@ def nnreport(tmp_path: Path) -> Callable[..., SimpleNamespace]:
     dict, or None) and ``folder``.
     """
 
-    def run(*arguments: str, files: dict[str, str] | None = None, json_report: bool = True, timeout: float = 120) -> SimpleNamespace:
+    def run(
+        *arguments: str, files: dict[str, str] | None = None, json_report: bool = True, timeout: float = 120
+    ) -> SimpleNamespace:
         for name, text in (files or {}).items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -118,7 +118,9 @@ def test_an_interrupt_makes_the_report_and_leaves_no_orphan(tmp_path, number):
 @pytest.mark.skipif(sys.platform != "linux", reason="the child asks the kernel to die with its parent")
 def test_no_orphan_when_the_front_is_killed(tmp_path):
     (tmp_path / "m.py").write_text(NET.format("open('here', 'w').close(); time.sleep(1e6)"))
-    front = subprocess.Popen([sys.executable, "-m", "nnreport", "m.py:Net", "--input", "1,4"], cwd=tmp_path, stderr=subprocess.PIPE)
+    front = subprocess.Popen(
+        [sys.executable, "-m", "nnreport", "m.py:Net", "--input", "1,4"], cwd=tmp_path, stderr=subprocess.PIPE
+    )
     for _ in range(300):
         if (tmp_path / "here").exists():
             break
