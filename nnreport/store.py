@@ -13,7 +13,7 @@ import msgspec
 
 from nnreport.checks.runner import copy_without_source
 from nnreport.errors import UsageError
-from nnreport.facts import number
+from nnreport.facts import Record, number
 from nnreport.report import SCHEMA, Report
 
 INDENT_BELOW = 2_000_000
@@ -78,9 +78,25 @@ def parse(data: bytes, name: str = "the report") -> Report:
 
 
 def convert(raw: dict[str, Any]) -> Report:
-    """Plain data to records. A non-finite value in a field that is a plain float needs the lax reading, which turns ``"nan"``
-    into a float; it is the exception, and the strict reading keeps strings strings."""
+    """Plain data to records. A non-finite value in a plain float field needs the lax reading, which makes floats of all names
+    ``"nan"``; it is the exception, and the fields that hold names get them back."""
     try:
         return msgspec.convert(raw, Report)
     except msgspec.ValidationError:
-        return msgspec.convert(raw, Report, strict=False)
+        report = msgspec.convert(raw, Report, strict=False)
+        rename(report)
+        return report
+
+
+def rename(value: Any) -> None:
+    """In all records below: names for non-finite floats in fields of type :data:`~nnreport.facts.Number`."""
+    if isinstance(value, Record):
+        for field in msgspec.structs.fields(value):
+            item = getattr(value, field.name)
+            if "'nan'" in repr(field.type):
+                setattr(value, field.name, finite(item))
+            else:
+                rename(item)
+    elif isinstance(value, (list, dict)):
+        for item in value if isinstance(value, list) else value.values():
+            rename(item)

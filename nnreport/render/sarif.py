@@ -7,11 +7,11 @@ Only findings at a line of the user's own files go in: code scanning refuses res
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from nnreport import __version__
 from nnreport.checks.registry import Check, find
 from nnreport.facts import Facts, Location
 from nnreport.finding import Finding
@@ -32,7 +32,7 @@ def render(report: Report) -> str:
         "tool": {
             "driver": {
                 "name": "nnreport",
-                "semanticVersion": __version__,
+                "semanticVersion": version("nnreport"),
                 "rules": [rule(slug, next(f for f in placed if f.check == slug)) for slug in slugs],
             }
         },
@@ -142,10 +142,8 @@ def invocation(report: Report) -> dict[str, Any]:
     failed = report.failed_stages
     found: dict[str, Any] = {"executionSuccessful": not failed}
     if failed:
-        found["toolExecutionNotifications"] = [
-            {"level": "warning", "message": {"text": f"stage {stage.name} {stage.state}: {stage.error}".rstrip(": ")}}
-            for stage in failed
-        ]
+        texts = [f"stage {stage.name} {stage.state}: {stage.error}".rstrip(": ") for stage in failed]
+        found["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}} for text in texts]
     return found
 
 
