@@ -6,12 +6,14 @@ import shlex
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nnreport.cli.config import read_config
 from nnreport.cli.main import VERBS
-from nnreport.errors import UsageError
+from nnreport.cli.options import Bytes, names
+from nnreport.facts import Facts, Stage
 from nnreport.job import Job
 
 EPILOG = """\b
@@ -40,50 +42,6 @@ class ReportCommand(click.Command):
         if not {"--help", "-h", "--version"} & set(args):
             extra["default_map"] = read_config(self, Path.cwd())
         return super().make_context(info_name, args, parent, **extra)
-
-
-class Bytes(click.ParamType):
-    """A size: ``8GB``, ``500M``, ``1.5GiB``, or bytes."""
-
-    name = "SIZE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        text = str(value).strip().lower().removesuffix("b").removesuffix("i")
-        factor = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}.get(text[-1:], 1)
-        if "i" in str(value).lower():
-            factor = {10**3: 2**10, 10**6: 2**20, 10**9: 2**30, 10**12: 2**40}.get(factor, factor)
-        try:
-            size = int(float(text.rstrip("kmgt")) * factor)
-        except ValueError:
-            size = 0
-        if size <= 0:
-            self.fail(f"{value!r} is no size; write 8GB, 500MB or a number of bytes", param, ctx)
-        return size
-
-
-def names(values: tuple[str, ...]) -> list[str]:
-    """Comma lists flattened; every name must be a check or a group.
-
-    Raises:
-        UsageError: an unknown name.
-    """
-    flat = [name.strip() for value in values for name in value.split(",") if name.strip()]
-    if flat:
-        from difflib import get_close_matches
-
-        from nnreport.checks.registry import all_checks
-
-        known = {check.slug for check in all_checks()} | {check.group for check in all_checks()}
-        for name in flat:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                raise UsageError(
-                    f"there is no check or group {name!r}"
-                    + (f"; did you mean {near[0]!r}?" if near else "; `nnreport checks` lists them")
-                )
-    return flat
 
 
 @click.command("nnreport", cls=ReportCommand, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,73 +103,55 @@ def names(values: tuple[str, ...]) -> list[str]:
 @click.option("--course", default="", help="Course, for the cover of a hand-in.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary, no progress.")
 @click.version_option(package_name="nnreport", prog_name="nnreport")
-def command(
-    target: str,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-    data: str | None,
-    loss: str | None,
-    optimizer: str | None,
-    weights: str | None,
-    steps: int,
-    seed: int,
-    device: str,
-    no_probe: bool,
-    no_exec: bool,
-    budget: float | None,
-    timeout: float,
-    memory_limit: int | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str,
-    title: str,
-    author: str,
-    course: str,
-    quiet: bool,
-) -> int:
+def command(**options: Any) -> int:
     """Trace a PyTorch model, train a copy of it for a few profiled steps, and write one report: architecture, weights, loss,
     time, memory, and what is wrong with it, where, and how to mend it."""
-    from nnreport.cli.outputs import check_outputs, default_output, write_outputs
-    from nnreport.cli.progress import listener
-    from nnreport.session import Inspection, default_memory_limit
-
-    chosen, left_out = names(select), names(ignore)
-    check_outputs(list(outputs))
-    job = Job(
-        target=target,
-        inputs=list(inputs),
-        data=data,
-        loss=loss,
-        optimizer=optimizer,
-        weights=weights,
-        steps=steps,
-        seed=seed,
-        device=device,
-        probe=not no_probe,
-        execute=not no_exec,
-        budget=budget,
-        command=shlex.join(["nnreport", *sys.argv[1:]]),
-    )
     from nnreport.build import build_report
+    from nnreport.cli.outputs import check_outputs, default_output, write_outputs
 
-    if no_exec:
-        from nnreport.static import read_without_running
-
-        facts, stages = read_without_running(job)
-    else:
-        inspection = Inspection(job, shown := listener(quiet), timeout, memory_limit or default_memory_limit())
-        threading.Thread(target=warm_up, args=(outputs,), daemon=True).start()
-        with shown:
-            collector = inspection.collect()
-        facts, stages = collector.facts, list(collector.stages.values())
-    report = build_report(facts, stages, select=chosen, ignore=left_out, title=title, author=author, course=course)
-    wanted = list(outputs) or [default_output(report.model.name)]
+    chosen, left_out = names(options["select"]), names(options["ignore"])
+    outputs: list[str] = list(options["outputs"])
+    check_outputs(outputs)
+    facts, stages = gather(options)
+    cover = {name: options[name] for name in ("title", "author", "course")}
+    report = build_report(facts, stages, select=chosen, ignore=left_out, **cover)
+    wanted = outputs or [default_output(report.model.name)]
     write_outputs(report, wanted, quiet=True)
-    if not quiet:
+    if not options["quiet"]:
         from nnreport.render.terminal import show
 
         show(report, [output for output in wanted if output != "-"])
-    return exit_status(report.worst, fail_on)
+    return exit_status(report.worst, options["fail_on"])
+
+
+def job_of(options: dict[str, Any]) -> Job:
+    """The job that the command line's options ask for."""
+    same = ("target", "data", "loss", "optimizer", "weights", "steps", "seed", "device", "budget")
+    return Job(
+        inputs=list(options["inputs"]),
+        probe=not options["no_probe"],
+        execute=not options["no_exec"],
+        command=shlex.join(["nnreport", *sys.argv[1:]]),
+        **{name: options[name] for name in same},
+    )
+
+
+def gather(options: dict[str, Any]) -> tuple[Facts, list[Stage]]:
+    """The facts: from the child that runs the model, or from the source alone (``--no-exec``)."""
+    job = job_of(options)
+    if not job.execute:
+        from nnreport.static import read_without_running
+
+        return read_without_running(job)
+    from nnreport.cli.progress import listener
+    from nnreport.session import Inspection, default_memory_limit
+
+    shown = listener(options["quiet"])
+    inspection = Inspection(job, shown, options["timeout"], options["memory_limit"] or default_memory_limit())
+    threading.Thread(target=warm_up, args=(options["outputs"],), daemon=True).start()
+    with shown:
+        collector = inspection.collect()
+    return collector.facts, list(collector.stages.values())
 
 
 def exit_status(worst: str | None, fail_on: str) -> int:
