@@ -635,6 +635,12 @@ class Mixing(Record):
     module: str = ""
     """First module whose output mixed samples, if found."""
     node: int | None = None
+    operation: str = ""
+    """The torch function whose output first mixed samples, e.g. ``softmax``."""
+    location: Location | None = None
+    """The user's line that called it."""
+    axis: int | None = None
+    """The axis of the output along which samples lie (0 is usual); None if there is none."""
     reason: str = ""
     """Why it could not be told."""
 
@@ -647,6 +653,8 @@ class InputInfluence(Record):
     """Largest relative change of any output when it is replaced (noise, zeros, permuted tokens)."""
     constant: bool = False
     """The given value is constant (a mask of ones): nothing can be said."""
+    train_only: bool = False
+    """``moved`` was 0 in eval mode and is what was seen in train mode."""
 
 
 class BatchTrial(Record):
@@ -655,6 +663,8 @@ class BatchTrial(Record):
     works: bool
     error: str = ""
     module: str = ""
+    location: Location | None = None
+    """The user's own line at which it failed."""
 
 
 class RateTrial(Record):
@@ -666,6 +676,16 @@ class RateTrial(Record):
     steps: int = 0
 
 
+class SilentParameter(Record):
+    """A trainable parameter that got no gradient, or exactly zero, at every observed step of the probe: what else is known of it."""
+
+    name: str
+    elsewhere: bool | None = None
+    """A non-zero gradient arrives on other batches (idle experts, embedding rows)."""
+    moves: float | None = None
+    """Relative change of the loss (or output) when its values are moved a tenth: 0 means that nothing reads it."""
+
+
 class Experiments(Record):
     """Short counterfactual runs, for what one run cannot tell."""
 
@@ -673,6 +693,11 @@ class Experiments(Record):
     """Largest difference of two eval forwards on one input, over the output's rms; 0 is deterministic."""
     nondeterminism_module: str = ""
     nondeterminism_node: int | None = None
+    nondeterminism_operation: str = ""
+    """The torch function whose output differed first, e.g. ``dropout``, ``randn``."""
+    nondeterminism_location: Location | None = None
+    nondeterminism_cause: Literal["random", "state", "kernel", ""] = ""
+    """random: the same seed gives the same output. state: something that the first forward left behind. kernel: neither."""
     mixing: Mixing | None = None
     influence: list[InputInfluence] = []
     batches: list[BatchTrial] = []
@@ -687,6 +712,11 @@ class Experiments(Record):
     """module path -> spread between samples of its output at init, calibrated, in order of execution."""
     longer_losses: list[Number] = []
     """Losses of a continued run, when the verdict was near its limit."""
+    higher_rate_losses: list[Number] = []
+    """Losses of the same longer run at ten times the learning rate, when the longer run did not fall either."""
+    mean_losses: list[Number] = []
+    """[before, after] the longest run made, each the mean of several draws, where the loss is stochastic."""
+    silent: list[SilentParameter] = []
     second_seed: list[Number] = []
     """Losses of the same probe under another seed, when a verdict was near its limit."""
     baseline_loss: float | None = None
@@ -696,7 +726,10 @@ class Experiments(Record):
     exhausted: bool = False
     """The time budget ran out before all were done."""
     skipped: list[str] = []
+    """What was not done, each with its reason: ``sharpness: the time was spent``."""
     seconds: float = 0.0
+    timings: dict[str, float] = {}
+    """Seconds that each experiment took."""
 
 
 # ------------------------------------------------------------------------------------------------------------ profile
@@ -746,7 +779,8 @@ class Profile(Record):
     modules: list[ModuleCost] = []
     operators: list[OperatorCost] = []
     peak_memory: int = 0
-    """Bytes: allocator's peak on an accelerator, growth of the process on the CPU."""
+    """Bytes live at the worst moment of a step: the allocator's peak on an accelerator; on the CPU what the step allocated at its
+    peak, over the weights and the optimizer's state."""
     parameters_memory: int = 0
     gradients_memory: int = 0
     optimizer_memory: int = 0

@@ -1,0 +1,1 @@
+"""Short counterfactual runs on copies of the model: one file a question."""
