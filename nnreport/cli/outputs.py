@@ -42,7 +42,7 @@ def write_outputs(report: Report, outputs: list[str], quiet: bool = False) -> No
     """Writes each, atomically, and says where it lies (on standard error). A format that fails does not cost the others."""
     from nnreport.render import save
 
-    faults: list[tuple[str, Exception]] = []
+    faults: list[str] = []
     for output in outputs:
         if output == "-":
             from nnreport.render.markdown import render
@@ -53,11 +53,9 @@ def write_outputs(report: Report, outputs: list[str], quiet: bool = False) -> No
         try:
             save(report, Path(output))
         except (OSError, UsageError) as error:
-            print(f"nnreport: -o {output}: {error}", file=sys.stderr)
-            faults.append((output, error))
+            faults.append(f"-o {output}: could not be written: {error}")
         else:
             if not quiet:
                 print(f"wrote {output}", file=sys.stderr)
     if faults:
-        output, error = faults[0]
-        raise UsageError(f"-o {output}: could not be written: {error}")
+        raise UsageError("; ".join(faults))
