@@ -677,7 +677,7 @@ class RateTrial(Record):
 
 
 class SilentParameter(Record):
-    """A trainable parameter that got no gradient, or exactly zero, at every observed step of the probe: what else is known of it."""
+    """A trainable parameter whose gradient was missing or exactly zero at every observed step: what else is known of it."""
 
     name: str
     elsewhere: bool | None = None
