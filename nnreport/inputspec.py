@@ -30,8 +30,10 @@ ALIASES = {
     "cfloat": "complex64", "cdouble": "complex128", "chalf": "complex32",
 }  # fmt: skip
 #: Names of other frameworks, for a hint.
-_OTHERS = {"fp32": "float32", "f32": "float32", "fp16": "float16", "f16": "float16", "bf16": "bfloat16", "fp64": "float64",
-           "i64": "int64", "i32": "int32", "string": "uint8", "str": "uint8", "boolean": "bool", "byte": "uint8", "char": "int8"}  # fmt: skip
+_OTHERS = {
+    "fp32": "float32", "f32": "float32", "fp16": "float16", "f16": "float16", "bf16": "bfloat16", "fp64": "float64",
+    "i64": "int64", "i32": "int32", "boolean": "bool", "byte": "uint8", "char": "int8",
+}  # fmt: skip
 _BITS = {"int64": 64, "int32": 32, "int16": 16, "int8": 8}
 
 _NAME = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<rest>.*)", re.DOTALL)

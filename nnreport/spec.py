@@ -189,9 +189,8 @@ def _literal(node: ast.expr, shown: str, text: str) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         pass
-    hint = ""
     if isinstance(node, ast.Name):
-        hint = f'; a text needs quotes: {shown.rpartition(node.id)[0]}"{node.id}"'
-    raise UsageError(
-        f"{text}: {shown} is no literal (numbers, texts, True, None, lists, tuples, dicts){hint or '; for anything else write a factory function'}"
-    )
+        mend = f'a text needs quotes: {shown.rpartition(node.id)[0]}"{node.id}"'
+    else:
+        mend = "for anything else write a factory function"
+    raise UsageError(f"{text}: {shown} is no literal (numbers, texts, True, None, lists, tuples, dicts); {mend}")
