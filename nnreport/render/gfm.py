@@ -17,7 +17,7 @@ ENTITY = re.compile(r"&(?=#?\w+;)")
 def text(value: str) -> str:
     """Prose on one line. GitHub finds mentions and references after Markdown is done, so a backslash does not stop them; a
     zero-width space does."""
-    value = ENTITY.sub("&amp;", " ".join(visible(value).split()))
+    value = ENTITY.sub("&amp;", visible(" ".join(value.split())))
     value = UNDERSCORE.sub(r"\\_", SPECIAL.sub(r"\\\1", value))
     value = value.replace("<", "&lt;").replace(">", "&gt;")
     return MENTION.sub(lambda match: f"{match[0]}&#8203;", value)
@@ -25,7 +25,7 @@ def text(value: str) -> str:
 
 def code(value: str) -> str:
     """A code span, fit for a table cell too; empty text gives the empty string."""
-    value = " ".join(visible(value).split())
+    value = visible(" ".join(value.split()))
     if not value:
         return ""
     longest = max(map(len, re.findall("`+", value)), default=0)

@@ -61,7 +61,7 @@ def visible(text: str, keep_lines: bool = False) -> str:
 
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(shown, text))
+    return "".join(map(shown, text.replace("\r\n", "\n")))
 
 
 def shorten(text: str, limit: int) -> str:
