@@ -23,9 +23,7 @@ Origin = Literal["user", "package", "torch", "other"]
 
 OURS = str(Path(__file__).resolve().parent.parent)
 SITE = ("/site-packages/", "/dist-packages/")
-STDLIB = tuple(
-    {os.path.realpath(path) + os.sep for key in ("stdlib", "platstdlib") if (path := sysconfig.get_paths().get(key))}
-)
+STDLIB = tuple({os.path.realpath(path) + os.sep for key in ("stdlib", "platstdlib") if (path := sysconfig.get_paths().get(key))})
 MAX_FRAMES = 40
 """Frames of a traceback that are kept; an endless recursion has thousands."""
 
@@ -53,7 +51,8 @@ def origin_of(filename: str) -> Origin:
 
 @lru_cache(maxsize=4096)
 def relative_path(filename: str) -> str:
-    """The path as the reader should see it: relative, with forward slashes, never absolute."""
+    """The path as the reader should see it, never absolute: below the working directory, else below a folder of ``sys.path``,
+    else the name alone; with forward slashes."""
     if filename.startswith("<"):
         return filename
     path = os.path.realpath(filename)
@@ -66,15 +65,11 @@ def relative_path(filename: str) -> str:
             return path[len(root) :].replace(os.sep, "/")
     if path.startswith(OURS + os.sep):
         return "nnreport" + tidy[len(OURS) :]
-    here = os.path.realpath(os.getcwd())
-    try:
-        near = os.path.commonpath([here, path])
-        relative = os.path.relpath(path, here)
-    except ValueError:  # another drive
-        near, relative = "", ""
-    if not near or os.path.dirname(near) == near:  # only the root in common: the way there would spell out the whole path
-        return "/".join(tidy.split("/")[-2:])
-    return relative.replace(os.sep, "/")
+    roots = [os.getcwd(), *sorted({entry for entry in sys.path if entry}, key=len, reverse=True)]
+    for folder in map(os.path.realpath, roots):
+        if path.startswith(folder.rstrip(os.sep) + os.sep):
+            return os.path.relpath(path, folder).replace(os.sep, "/")
+    return os.path.basename(path)
 
 
 def location_at(filename: str, line: int, function: str = "", origin: Origin | None = None) -> Location:
