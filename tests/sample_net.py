@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from nnreport.facts import Call, Graph, Location, Module, Node, Parameter, Range, TensorInfo, Tree, Witness
 
 NN = "torch.nn.modules"
-FILES = {"Linear": "linear", "Conv2d": "conv", "BatchNorm2d": "batchnorm", "LayerNorm": "normalization", "ReLU": "activation"}
+FILES = {
+    "Linear": "linear",
+    "Conv2d": "conv",
+    "BatchNorm2d": "batchnorm",
+    "LayerNorm": "normalization",
+    "ReLU": "activation",
+    "GELU": "activation",
+}
 
 
 def info(shape: list[int], dtype: str = "float32") -> TensorInfo:
