@@ -18,14 +18,16 @@ class Candidates:
     classes: tuple[str, ...]
     instances: tuple[str, ...]
     functions: tuple[str, ...]
+    generators: tuple[str, ...] = ()
+    """Functions that yield: no factories, but data."""
     package: bool = False
 
-    def listed(self) -> str:
-        """``the modules Net, Block, the instance net and the functions make``; ``""`` if there is nothing."""
+    def listed(self, generators: bool = False) -> str:
+        """``the module classes Net, Block, the instance net and the function make``; ``""`` if there is nothing."""
         parts = [
             _named("module class", "module classes", self.classes),
             _named("instance", "instances", self.instances),
-            _named("function", "functions", self.functions),
+            _named("function", "functions", self.functions + (self.generators if generators else ())),
         ]
         parts = [part for part in parts if part]
         return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
@@ -41,7 +43,7 @@ def _named(one: str, many: str, names: tuple[str, ...]) -> str:
 def candidates(module: types.ModuleType) -> Candidates:
     """Of a Python file; of a package, what it offers at its top."""
     file = not hasattr(module, "__path__")
-    classes, instances, functions = [], [], []
+    classes, instances, functions, generators = [], [], [], []
     for name, value in vars(module).items():
         if name.startswith("_"):
             continue
@@ -50,6 +52,6 @@ def candidates(module: types.ModuleType) -> Candidates:
         elif isinstance(value, type):
             if issubclass(value, nn.Module) and (not file or value.__module__ == module.__name__):
                 classes.append(name)
-        elif inspect.isfunction(value) and value.__module__ == module.__name__ and not inspect.isgeneratorfunction(value):
-            functions.append(name)
-    return Candidates(tuple(classes), tuple(instances), tuple(functions), not file)
+        elif inspect.isfunction(value) and value.__module__ == module.__name__:
+            (generators if inspect.isgeneratorfunction(value) else functions).append(name)
+    return Candidates(tuple(classes), tuple(instances), tuple(functions), tuple(generators), not file)

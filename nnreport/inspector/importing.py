@@ -72,7 +72,7 @@ def no_such_name(holder: Any, name: str, where: str) -> str:
         (folded[each] for each in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)), ""
     )
     line = f"{where} has no {name!r}" + (f"; did you mean {near}?" if near else "")
-    if isinstance(holder, types.ModuleType) and not hasattr(holder, "__path__") and (listed := candidates(holder).listed()):
+    if isinstance(holder, types.ModuleType) and not hasattr(holder, "__path__") and (listed := candidates(holder).listed(True)):
         line += f"{'' if near else ';'} {'It' if near else 'it'} has {listed}"
     return line
 
