@@ -683,7 +683,7 @@ class SilentParameter(Record):
     elsewhere: bool | None = None
     """A non-zero gradient arrives on other batches (idle experts, embedding rows)."""
     moves: float | None = None
-    """Relative change of the loss (or output) when its values are moved a tenth: 0 means that nothing reads it."""
+    """Relative change of the loss when noise of its own scale is added to it: 0 means that nothing reads it."""
 
 
 class Experiments(Record):
