@@ -84,3 +84,8 @@ def falling_share(values: Sequence[float]) -> float:
     """Share of the steps between neighbours that go down; 0 for fewer than two values."""
     steps = list(itertools.pairwise(values))
     return sum(b < a for a, b in steps) / len(steps) if steps else 0.0
+
+
+def capital(text: str) -> str:
+    """The text as a sentence begins."""
+    return text[:1].upper() + text[1:]

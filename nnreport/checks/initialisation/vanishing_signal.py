@@ -69,11 +69,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         last = trials.output_spread
     if first < START or last >= RATIO * first or falling_share(values) < STEADY or fits(facts) is True:
         return
-    path = (
-        next(path for path, value in series if value < math.sqrt(RATIO) * first)
-        if min(values) < math.sqrt(RATIO) * first
-        else series[-1][0]
-    )
+    middle = math.sqrt(RATIO) * first
+    path = next((each for each, value in series if value < middle), series[-1][0])
     yield Finding(
         check="vanishing-signal",
         severity="warning",
@@ -82,12 +79,11 @@ def check(facts: Facts) -> Iterator[Finding]:
         location=lookup(facts).class_line(path),
         message=(
             f"What tells samples apart shrinks from {figure(first)} at {series[0][0] or 'the input'} to {figure(last)} at "
-            f"the output "
-            f"(spread over the batch, relative{'' if own_data(facts) else '; synthetic data'}); the limit is a factor of "
-            f"{figure(RATIO)}, "
-            f"this is {figure(last / first)}."
+            f"the output (spread over the batch, relative{'' if own_data(facts) else '; synthetic data'}); the limit is a "
+            f"factor of "
+            f"{figure(RATIO)}, this is {figure(last / first)}."
         ),
         evidence={"first_spread": first, "last_spread": last, "ratio": last / first, "limit": RATIO, "modules": len(series)},
-        why="At the output all samples look nearly alike, so the loss can only learn the labels' mean, and did no better in the probe.",
+        why="At the output all samples look nearly alike, so the loss can only learn the labels' mean, as it did in the probe.",
         fix="Initialise for the activation in use, normalise in each block, or add residual connections.",
     )

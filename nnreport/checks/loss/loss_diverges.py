@@ -1,0 +1,93 @@
+"""loss-diverges: the loss runs away
+
+## Looks for
+A loss that becomes non-finite during the probe, or that ends over 10 times above its start.
+
+## Why it matters
+Training is over at that step: what the weights held is lost.
+
+## How to mend it
+Lower the learning rate first. Then look at the scale of inputs, targets and initial weights, at a loss that is summed
+where it should be averaged, and at operations that can overflow.
+
+## Quiet when
+A spike comes down again; the loss starts at nothing or below zero (adversarial and log-density losses); the first
+loss is non-finite already (`non-finite`).
+
+## Known limits
+With nnreport's default optimizer and synthetic data the rate may not be the user's: then it is a warning.
+
+## Sources
+TheDeepChecker (≥ 2 × minimum), torchmortem, AutoTrainer (loss ≥ 1e3 or NaN): a factor of 10 that stays keeps
+adversarial and warm-up spikes out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from nnreport.checks.learning import relative_fall
+from nnreport.checks.series import figure, finite, late, median, reals
+from nnreport.checks.voice import premise
+from nnreport.facts import Facts
+from nnreport.finding import Finding, NotApplicable, Severity
+
+SEVERITY: Severity = "error"
+NEEDS = ("probe",)
+
+FACTOR = 10.0
+"""Of the first loss."""
+STAYS = 1 / 3
+"""Share of the last steps whose median must be over the limit."""
+NOTHING = 1e-6
+"""A first loss this small is no yardstick."""
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    probe = facts.probe
+    losses = reals(probe.losses) if probe else []
+    if probe is None or len(losses) < 3:
+        raise NotApplicable("too few steps")
+    first = losses[0]
+    if not math.isfinite(first):
+        return
+    broken = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    if broken is not None:
+        words = f"The loss starts at {figure(first)} and is {losses[broken]} after {broken} steps"
+    else:
+        end = median(finite(late(probe.losses, STAYS)))
+        if first <= NOTHING or end <= FACTOR * first or losses[-1] <= FACTOR * first:
+            return
+        words = f"The loss rises from {figure(first)} to {figure(end)} (median of the last third) in {probe.done} steps"
+    optimizer = probe.optimizer
+    rate = optimizer.learning_rate if optimizer else 0.0
+    name = optimizer.name if optimizer else "the optimizer"
+    calmer = _calmer(facts)
+    user = bool(probe.data and probe.data.user) or bool(optimizer and optimizer.user)
+    yield Finding(
+        check="loss-diverges",
+        severity="error" if user else "warning",
+        module=None,
+        location=optimizer.location if optimizer else None,
+        message=f"{words}{premise(facts)}; the limit is {FACTOR:g} times its start.",
+        evidence={
+            "first_loss": first,
+            "last_loss": losses[-1] if math.isfinite(losses[-1]) else str(losses[-1]),
+            "limit": FACTOR * first,
+            "step": broken,
+            "learning_rate": rate,
+        },
+        why=f"With {name} at {figure(rate)} the weights are thrown out of the region where the loss means anything." + calmer,
+        fix="Lower the learning rate; check the scale of inputs, targets and weights, and whether the loss is a sum.",
+        code=f"torch.optim.{name}(model.parameters(), lr={rate / 10:g})" if optimizer and rate else "",
+    )
+
+
+def _calmer(facts: Facts) -> str:
+    """What a lower rate did, where that was tried."""
+    for trial in facts.experiments.rates if facts.experiments else ():
+        fall = relative_fall(trial.losses) if trial.factor < 1 else None
+        if fall is not None and fall > 0:
+            return f" At {figure(trial.learning_rate)} it falls by {100 * fall:.0f} % in {trial.steps} steps."
+    return ""
