@@ -111,6 +111,6 @@ def objective_with_labels(
             words = f"the model computes its own loss from {argument!r}; labels are made up"
             objective = own_objective(words, seed, recipe, argument)
             objective.info.functional = list(dict.fromkeys(view.functional))
-            objective.info.kind = view.kind  # type: ignore[assignment]
+            objective.info.kind = view.kind
             return objective, labelled
     return None

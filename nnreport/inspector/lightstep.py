@@ -55,7 +55,7 @@ def bare_step(cls: type[Any]) -> Callable[..., Any] | None:
 
 
 def lighten(optimizer: Any) -> Any:
-    """Gives this one optimizer a ``step`` and a ``zero_grad`` that do not import the compiler. Hooks registered on it still run."""
+    """Gives this one optimizer a ``step`` and a ``zero_grad`` that import no compiler. Hooks registered on it still run."""
     cls = type(optimizer)
     if "torch._dynamo" in sys.modules or not isinstance(optimizer, Optimizer) or "step" in vars(optimizer):
         return optimizer  # a scheduler that has put itself around step counts on finding it there

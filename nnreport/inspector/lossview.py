@@ -18,9 +18,9 @@ FAMILY = {
 """torch.nn.functional's losses -> :attr:`nnreport.facts.LossInfo.kind`; the others are ``custom``."""
 ELEMENTWISE = frozenset(
     (
-        "sub", "add", "mul", "div", "true_divide", "rsub", "pow", "eq", "ne", "where", "maximum", "minimum", "fmax", "fmin", "atan2",
-        "hypot", "lerp", "addcmul", "addcdiv", "xlogy", "logaddexp", "dist", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-        "soft_margin_loss", "poisson_nll_loss", "kl_div", "gaussian_nll_loss",
+        "sub", "add", "mul", "div", "true_divide", "rsub", "pow", "eq", "ne", "where", "maximum", "minimum", "fmax", "fmin", 
+        "atan2", "hypot", "lerp", "addcmul", "addcdiv", "xlogy", "logaddexp", "dist", "mse_loss", "l1_loss", "smooth_l1_loss",
+        "huber_loss", "soft_margin_loss", "poisson_nll_loss", "kl_div", "gaussian_nll_loss",
     )
 )  # fmt: skip
 ON_PURPOSE = frozenset(

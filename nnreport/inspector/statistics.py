@@ -35,7 +35,7 @@ def range_of(tensor: Tensor, most: int = WHOLE) -> Range | None:
     if tensor.numel() == 0 or tensor.is_complex() or tensor.layout != torch.strided or tensor.is_quantized:
         return None
     values = sample(tensor, most)
-    values = values.float() if values.dtype != torch.float64 else values
+    values = values.double() if values.device.type != "mps" else values.float()  # squares of large floats overflow
     finite = torch.isfinite(values)
     nan = int(values.isnan().sum())
     kept = values if bool(finite.all()) else values[finite]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from nnreport.inspector.data import Batch, Data
     from nnreport.inspector.load import Loaded
     from nnreport.job import Job
+
+
+ONE_VALUE = "Expected more than 1 value per channel"
+"""What batch norm says of a batch of one."""
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Task:
         failures: of the user's code, met while the task was made or run.
         reason: why no step can be made; empty if one can.
         stochastic: two train-mode forwards on one batch differed.
+        mode: in which copies are trained; ``eval`` only where train mode cannot take the batch there is.
     """
 
     def __init__(self, data: Data, objective: Objective, plan: OptimizerPlan, device: torch.device, seed: int) -> None:
@@ -59,6 +64,8 @@ class Task:
         self.failures: list[Failure] = []
         self.reason = ""
         self.stochastic = False
+        self.changes_inputs = True  # until the trial shows that it does not
+        self.mode: Literal["train", "eval"] = "train"
         self.trial = Trial(None)
         self.data = LabelledData(data, self)
 
@@ -71,7 +78,7 @@ class Task:
         return self.plan.info
 
     def new_optimizer(self, model: nn.Module, factor: float = 1.0) -> torch.optim.Optimizer:
-        """An optimizer of ``model``'s parameters at ``factor`` times its learning rate. Raises what the user's callable raises."""
+        """An optimizer of ``model``'s parameters at ``factor`` times its rate. Raises what the user's callable raises."""
         return self.plan(model, factor)
 
     def labelled(self, batch: Batch) -> Batch:
@@ -90,7 +97,12 @@ class Task:
         return replace(batch, kwargs={**batch.kwargs, key: target}) if key else replace(batch, target=target)
 
     def forward(self, model: nn.Module, batch: Batch) -> Any:
-        """The model's whole output for a labelled batch."""
+        """The model's whole output for a labelled batch. A model that changes its inputs in place is given copies."""
+        if self.changes_inputs:
+            from nnreport.inspector.nested import map_tensors
+
+            args, kwargs = map_tensors((batch.args, batch.kwargs), torch.clone)
+            return model(*args, **kwargs)
         return model(*batch.args, **batch.kwargs)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
@@ -303,10 +315,24 @@ def given_plan(text: str | None, function: Any, seed: int) -> OptimizerPlan | No
 def run_trial(task: Task, copy: nn.Module, batch: Batch) -> bool:
     """Two forwards in train mode under two random states. False, with the failure recorded, if the forward fails."""
     try:
-        output = task.forward(copy, batch)
+        try:
+            output = task.forward(copy, batch)
+        except ValueError as error:
+            if task.data.user or ONE_VALUE not in str(error):
+                raise
+            copy.eval()  # one made-up sample is not what the user will train on: eval mode says what it can
+            task.mode = "eval"
+            output = task.forward(copy, batch)
+        task.changes_inputs = False
+        versions = [t._version for _, t in named_tensors((batch.args, batch.kwargs))]
+        kept = clones(batch)
         with torch.no_grad():
             torch.manual_seed(task.seed + 1)
             second = task.forward(copy, batch)
+        task.changes_inputs = versions != [t._version for _, t in named_tensors((batch.args, batch.kwargs))]
+        if task.changes_inputs:
+            for (_, tensor), value in zip(named_tensors((batch.args, batch.kwargs)), kept, strict=True):
+                tensor.copy_(value)
     except Exception as error:
         task.failures.append(training_failure(error, "forward", copy, (batch.args, batch.kwargs)))
         task.reason = (
@@ -320,6 +346,11 @@ def run_trial(task: Task, copy: nn.Module, batch: Batch) -> bool:
     if found is not None:
         task.trial.shape, task.trial.dtype = found[1].shape, found[1].dtype
     return True
+
+
+def clones(batch: Batch) -> list[Tensor]:
+    """Copies of a batch's input tensors, in order."""
+    return [t.detach().clone() for _, t in named_tensors((batch.args, batch.kwargs))]
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:
