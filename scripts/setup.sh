@@ -50,7 +50,7 @@ fi
 if [ -z "${TORCH_INDEX:-}" ]; then
     TORCH_INDEX=none
     if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null &&
-        ! .venv/bin/python -m pip config list | grep -q -e index -e find-links && ! env | grep -q '^PIP_.*INDEX'; then
+        [ -z "$(.venv/bin/python -m pip config list | grep -e index -e find-links)$(env | grep "^PIP_.*INDEX")" ]; then
         cpu=https://download.pytorch.org/whl/cpu
         if .venv/bin/python -c "import urllib.request as u; u.urlopen('$cpu/torch/', timeout=5)" 2>/dev/null; then
             TORCH_INDEX=$cpu

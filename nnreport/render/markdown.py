@@ -43,7 +43,7 @@ def render(report: Report, base: str = "") -> str:
             relative, as a file in the repository's root needs them.
     """
     marker = gfm.comment(f"nnreport {report.model.target or report.model.name}".strip())
-    text, left = f"{marker}\n", []
+    text, left = f"{marker}\n", list[str]()
     for name, section in sections(report, base):
         if len(text) + len(section) + 2 > LIMIT or left:
             left.append(name)
