@@ -24,10 +24,10 @@ SILENT = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.modules.dropout.
 """Modules whose output says nothing that their input did not."""
 
 NAMES = {
-    "relu": "ReLU", "relu6": "ReLU6", "threshold": "Threshold", "clamp": "ReLU", "clamp_min": "ReLU",
-    "leaky_relu": "LeakyReLU", "elu": "ELU",    "selu": "SELU", "celu": "CELU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "softplus": "Softplus",
-    "tanh": "Tanh", "sigmoid": "Sigmoid",    "hardtanh": "Hardtanh", "hardsigmoid": "Hardsigmoid", "hardswish": "Hardswish", "softsign": "Softsign",
-    "logsigmoid": "LogSigmoid",    "softmax": "Softmax", "log_softmax": "LogSoftmax", "prelu": "PReLU",
+    "relu": "ReLU", "relu6": "ReLU6", "threshold": "Threshold", "clamp": "ReLU", "clamp_min": "ReLU", "leaky_relu": "LeakyReLU",
+    "elu": "ELU", "selu": "SELU", "celu": "CELU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish", "softplus": "Softplus",
+    "tanh": "Tanh", "sigmoid": "Sigmoid", "hardtanh": "Hardtanh", "hardsigmoid": "Hardsigmoid", "hardswish": "Hardswish",
+    "softsign": "Softsign", "logsigmoid": "LogSigmoid", "softmax": "Softmax", "log_softmax": "LogSoftmax", "prelu": "PReLU",
 }  # fmt: skip
 """Function -> the class of the same meaning."""
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nnreport.facts import LossInfo
 from nnreport.inspector.losses import LossError, Objective
 from nnreport.inspector.lossview import LossView
-from nnreport.inspector.outputs import named_tensors, own_loss, prediction
+from nnreport.inspector.outputs import named_tensors, own_loss, prediction, trainable
 from nnreport.inspector.targets import Recipe, inputs_of
 
 ARGUMENTS = ("labels", "targets", "target", "label")
@@ -37,7 +37,7 @@ def wants_labels(model: nn.Module, batch: Any) -> str | None:
 
 def scalar_losses(output: Any) -> list[tuple[str, Tensor]]:
     """Differentiable scalars in an output."""
-    return [(n, t) for n, t in named_tensors(output) if t.dim() == 0 and t.requires_grad and t.is_floating_point()]
+    return [(n, t) for n, t in named_tensors(output) if t.dim() == 0 and trainable(t) and t.is_floating_point()]
 
 
 def loss_in(output: Any) -> Tensor | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -103,7 +106,7 @@ class LossView(TorchFunctionMode):
         other = next((t for t in tensors if id(t) in self.targeted), None)
         if ours is None or other is None or id(ours) in self.meant or id(other) in self.meant:
             return
-        whole = torch.broadcast_shapes(ours.shape, other.shape).numel()
+        whole = broadcast_size(ours.shape, other.shape)
         if whole > max(ours.numel(), other.numel()):
             self.broadcast = [list(ours.shape), list(other.shape)]
 
@@ -122,6 +125,11 @@ class LossView(TorchFunctionMode):
             if "abs" in seen and not seen & {"log", "exp"}:
                 return "l1"
         return "custom"
+
+
+def broadcast_size(one: Sequence[int], other: Sequence[int]) -> int:
+    """Elements of the broadcast of two shapes (``torch.broadcast_shapes`` imports sympy)."""
+    return math.prod(a if b == 1 else b for a, b in zip_longest(reversed(one), reversed(other), fillvalue=1))
 
 
 def has_new_axis(index: Any) -> bool:

@@ -168,8 +168,8 @@ def literal_infinity(values: Any) -> bool:
 def origin(made: Made) -> Made:
     """Back from a non-finite value to the operation that made the first of its kind.
 
-    A NaN came of a NaN if there is one among the inputs; else of an Inf that nobody meant; else here (inf - inf, a softmax over a row
-    that is masked whole).
+    A NaN came of a NaN if there is one among the inputs; else of an Inf that nobody meant; else here (inf - inf, a softmax over a
+    row that is masked whole).
     """
     for _ in range(100_000):
         sources = [s for s in made.sources if s.nan] if made.nan else made.sources
@@ -274,8 +274,14 @@ def backward_origin(model: nn.Module, recorder: Recorder, loss: Tensor, step: in
         return NonFinite(step=step, phase="backward", operation=node_name.partition("Backward")[0].lower(), parameter=parameter)
     ranges = [r for r in (range_of(t) for t in ran.inputs) if r is not None]
     return NonFinite(
-        step=step, phase="backward", module=ran.module, operation=ran.operation, location=ran.location, inputs=ranges, parameter=parameter
-    )  # fmt: skip
+        step=step,
+        phase="backward",
+        module=ran.module,
+        operation=ran.operation,
+        location=ran.location,
+        inputs=ranges,
+        parameter=parameter,
+    )
 
 
 def bad(gradients: Any) -> bool:

@@ -59,6 +59,11 @@ def differentiable(tensor: Tensor) -> bool:
     return tensor.requires_grad and (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
 
 
+def trainable(tensor: Tensor) -> bool:
+    """A gradient can start at it, or nobody asks for gradients now."""
+    return tensor.requires_grad or (tensor.is_floating_point() and not torch.is_grad_enabled())
+
+
 def prediction(output: Any) -> tuple[str, Tensor] | None:
     """The tensor that a loss would read: differentiable, floating, by its name if one speaks for itself, else the first; None if
     there is none."""
@@ -81,12 +86,12 @@ def own_loss(output: Any) -> Tensor | None:
     """
     if isinstance(output, Mapping):
         loss = output.get("loss")
-        scalars = [v for v in output.values() if isinstance(v, Tensor) and v.dim() == 0 and v.requires_grad]
+        scalars = [v for v in output.values() if isinstance(v, Tensor) and v.dim() == 0 and trainable(v)]
         if loss is None and scalars and len(scalars) == len(output) and all("loss" in str(k).lower() for k in output):
             return torch.stack(scalars).sum()
     else:
         loss = getattr(output, "loss", None) if not isinstance(output, Tensor) else None
-    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad:
+    if isinstance(loss, Tensor) and loss.numel() == 1 and trainable(loss):
         return loss.reshape(())
     return None
 

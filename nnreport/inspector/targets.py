@@ -64,8 +64,10 @@ class Recipe:
             return 1 + balanced(torch.Size([shape[0], length]), max(1, shape[axis] - 1), generator)
         if self.kind == "pixels":
             image = next((t for _, t in inputs_of(batch) if t.dim() == 4), None)
-            places = shape[2:] if image is None else image.shape[2:]
-            return self.class_labels(torch.Size([*shape[:2], *places]), axis, batch, generator)
+            labels = self.class_labels(shape, axis, batch, generator)
+            if image is None or image.shape[2:] == shape[2:]:
+                return labels
+            return F.interpolate(labels.unsqueeze(1).float(), size=tuple(image.shape[2:])).squeeze(1).long()
         if self.kind == "classes":
             return self.class_labels(shape, axis, batch, generator)
         if self.kind == "multilabel":
