@@ -43,7 +43,10 @@ def _named(one: str, many: str, names: tuple[str, ...]) -> str:
 def candidates(module: types.ModuleType) -> Candidates:
     """Of a Python file; of a package, what it offers at its top."""
     file = not hasattr(module, "__path__")
-    classes, instances, functions, generators = [], [], [], []
+    classes: list[str] = []
+    instances: list[str] = []
+    functions: list[str] = []
+    generators: list[str] = []
     for name, value in vars(module).items():
         if name.startswith("_"):
             continue

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ PACKAGES = (
 )  # fmt: skip
 
 # the folders of an absolute path: "/home/me/nets/" in "/home/me/nets/a.py:Net", "C:\\nets\\" in "C:\\nets\\a.py"
-_FOLDERS = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:[\\/]|~[\w.-]*/|/)(?:[^\s:'\"=,]*[\\/])?(?=[^\s\\/'\"=,])")
+_FOLDERS = re.compile(r"(?<![\w.~-])(?:[A-Za-z]:[\\/]|~[\w.-]*/|/)(?:[^:'\"=,()]*[\\/])?(?=[^\s\\/'\"=,])")
 
 
 def read_environment(job: Job, choice: Device) -> Environment:
@@ -65,7 +66,10 @@ def version(name: str) -> str:
 
 def without_folders(command: str) -> str:
     """The command line with the folders of absolute paths left out."""
-    return _FOLDERS.sub("", command)
+    try:
+        return shlex.join(_FOLDERS.sub("", word) for word in shlex.split(command))
+    except ValueError:  # an unpaired quote
+        return _FOLDERS.sub("", command)
 
 
 def now() -> str:
