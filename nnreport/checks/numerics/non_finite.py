@@ -195,7 +195,8 @@ def _finding(
         why="From here it spreads to the loss, to every gradient and with the next update to every weight." + noise,
         fix=HINTS.get(
             key,
-            "Look at what this operation read, and keep it inside its domain; if it appears only after some steps, lower the learning rate.",
+            "Look at what this operation read, and keep it inside its domain; if it appears "
+            "only after some steps, lower the learning rate.",
         ),
         code="torch.log(x + 1e-6)" if key == "log" else "",
     )

@@ -105,7 +105,7 @@ def _judge(graph: Walk, node: Node) -> tuple[str, str, str] | None:
         dtype = node.reads[0].dtype if node.reads else "float32"
         limit = EXP.get(dtype, EXP["float32"])
         if held.maximum > limit:
-            words = f"exp read values up to {figure(held.maximum)}; {dtype} overflows at {figure(limit / 0.9)} and the limit is {limit:g}"
+            words = f"exp read values up to {figure(held.maximum)}; the limit for {dtype} is {limit:g}"
             return words, "Clamp what it reads, or subtract the maximum first.", "torch.exp(x.clamp(max=20))"
     return None
 
