@@ -80,7 +80,7 @@ def _how_to_give(value: Any, reference: Reference, misfit: str) -> str:
 
 def _failure(error: Exception, reference: Reference, value: Any) -> Failure:
     failure = failure_of(error, "construct", hint=_hint(error))
-    if not failure.frames:
+    if not any(frame.location.user for frame in failure.frames):
         # nothing of the user's ran: what the command line asked for is what the package refuses
         raise UsageError(f"{reference.text}: {one_line(error)}") from None
     if not failure.cls and isinstance(value, type):

@@ -16,6 +16,7 @@ from nnreport.facts import DataInfo, Failure
 from nnreport.inspector.batches import Batch, looks_like_batch, split
 from nnreport.inspector.clone import CloneError, clone
 from nnreport.inspector.datastats import data_columns, target_info
+from nnreport.inspector.environment import without_folders
 from nnreport.inspector.inputs import Sample, describe
 from nnreport.inspector.nested import map_tensors, tensors
 from nnreport.inspector.seeding import seeded
@@ -171,7 +172,7 @@ def load_data(given: Any, loaded: Loaded, seed: int) -> Data:
     """
     model = loaded.model
     assert model is not None
-    what = f"--data {given}" if isinstance(given, str) else "the data"
+    what = f"--data {without_folders(given)}" if isinstance(given, str) else "the data"
     forward = forward_of(model)
     try:
         if isinstance(given, str):

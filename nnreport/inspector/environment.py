@@ -45,7 +45,7 @@ def read_environment(job: Job, choice: Device) -> Environment:
         threads=torch.get_num_threads(),
         memory=psutil.virtual_memory().total,
         seed=job.seed,
-        command=without_folders(job.command),
+        command=shown_command(job.command),
         time=now(),
     )
 
@@ -64,12 +64,17 @@ def version(name: str) -> str:
         return str(getattr(sys.modules.get(name), "__version__", ""))
 
 
-def without_folders(command: str) -> str:
-    """The command line with the folders of absolute paths left out."""
+def shown_command(command: str) -> str:
+    """A command line with the folders of absolute paths left out."""
     try:
-        return shlex.join(_FOLDERS.sub("", word) for word in shlex.split(command))
+        return shlex.join(without_folders(word) for word in shlex.split(command))
     except ValueError:  # an unpaired quote
-        return _FOLDERS.sub("", command)
+        return without_folders(command)
+
+
+def without_folders(word: str) -> str:
+    """One word of a command line, with the folders of absolute paths in it left out: ``net.py:Net``."""
+    return _FOLDERS.sub("", word)
 
 
 def now() -> str:

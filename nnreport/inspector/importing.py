@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from nnreport.errors import UsageError
+from nnreport.inspector.locate import origin_of, relative_path
 from nnreport.inspector.missing import missing_package
-from nnreport.inspector.tracebacks import is_user_file, one_line, shown_path
+from nnreport.inspector.tracebacks import one_line
 from nnreport.spec import Reference
 
 _imported: dict[str, types.ModuleType] = {}
@@ -188,7 +189,7 @@ def _import_line(error: Exception, where: str) -> str:
     if isinstance(error, UsageError):
         return str(error)
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{shown_path(error.filename)}:{error.lineno}: syntax error: {error.msg}"
+        return f"{relative_path(error.filename)}:{error.lineno}: syntax error: {error.msg}"
     line = _user_line(error)
     at = line or where
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -201,6 +202,6 @@ def _import_line(error: Exception, where: str) -> str:
 def _user_line(error: BaseException) -> str:
     """``model.py:12``, the user's innermost line; ``""`` if there is none."""
     for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if is_user_file(frame.f_code.co_filename):
-            return f"{shown_path(frame.f_code.co_filename)}:{number}"
+        if origin_of(frame.f_code.co_filename) == "user":
+            return f"{relative_path(frame.f_code.co_filename)}:{number}"
     return ""

@@ -12,6 +12,7 @@ from nnreport.errors import UsageError
 from nnreport.facts import InputSpec
 from nnreport.inputspec import EXAMPLES, InputText, Interval, parse_input
 from nnreport.inspector.blame import tensor_info
+from nnreport.inspector.environment import without_folders
 from nnreport.inspector.files import read_input_file
 from nnreport.inspector.guess import guess_spec, image_channels, vocabulary
 from nnreport.inspector.nested import leaves, map_tensors, tensors
@@ -129,17 +130,18 @@ def sample_from_specs(specs: list[str], model: nn.Module, seed: int) -> Sample:
     named: dict[str, str] = {}
     drawn: dict[int, Recipe] = {}
     for text in map(parse_input, specs):
+        shown = f"--input {without_folders(text.text)}"
         for name, value, recipe in _values(text, model, generator):
             if recipe is not None:
                 drawn[id(value)] = recipe
             if not name:
                 args.append(value)
-                sources.append(f"--input {text.text}")
+                sources.append(shown)
             elif name in kwargs:
                 raise UsageError(f"--input {text.text}: {name} is given twice")
             else:
                 kwargs[name] = value
-                named[name] = f"--input {text.text}"
+                named[name] = shown
     _check_call(model, tuple(args), kwargs, specs)
     sample = Sample(tuple(args), kwargs, describe(model, tuple(args), kwargs, sources, named))
     sample.recipes = [drawn.get(id(tensor)) for _, tensor in sample.tensors()]

@@ -22,10 +22,12 @@ from nnreport.facts import Failure, Location, Scalar, Target
 from nnreport.inspector.candidates import candidates
 from nnreport.inspector.clone import can_rebuild
 from nnreport.inspector.construct import COMPILE_NOTE, Construction, call, construct, eager
+from nnreport.inspector.environment import without_folders
 from nnreport.inspector.importing import import_reference, importing, resolve
+from nnreport.inspector.locate import class_location, location_at
 from nnreport.inspector.seeding import seeded
 from nnreport.inspector.signatures import bind_error
-from nnreport.inspector.tracebacks import location_at, qualified
+from nnreport.inspector.tracebacks import qualified
 from nnreport.spec import Reference, parse_reference, parse_target
 
 
@@ -55,7 +57,7 @@ def load_target(spec: str, seed: int) -> Loaded:
         from nnreport.inspector.statedict import state_files
 
         state_files(parsed.state)  # an unreadable one is wrong usage, said here
-        target = Target(spec=spec, name=_state_name(parsed.state), kind="weights")
+        target = Target(spec=without_folders(spec), name=_state_name(parsed.state), kind="weights")
         return Loaded(None, target, None, parsed.state, None, parsed.state, None)
     reference = parsed.reference
     assert reference is not None
@@ -77,7 +79,7 @@ def load_target(spec: str, seed: int) -> Loaded:
     if compiled and COMPILE_NOTE not in made.notes:
         made.notes.append(COMPILE_NOTE)
     target = Target(
-        spec=spec,
+        spec=without_folders(spec),
         name=_name(reference, made.model),
         cls=qualified(type(made.model)) if made.model is not None else qualified(value) if isinstance(value, type) else "",
         location=_location(type(made.model) if made.model is not None else value),
@@ -149,15 +151,7 @@ def _location(value: Any) -> Location | None:
     code = getattr(value, "__code__", None)
     if code is not None:
         return location_at(code.co_filename, code.co_firstlineno)
-    if not isinstance(value, type):
-        return None
-    try:
-        lines, first = inspect.getsourcelines(value)
-        file = inspect.getsourcefile(value)
-    except (OSError, TypeError, SyntaxError):
-        return None
-    skip = next((i for i, line in enumerate(lines) if line.lstrip().startswith("class ")), 0)
-    return location_at(file, first + skip) if file else None
+    return class_location(value) if isinstance(value, type) else None
 
 
 def unwrap_function(value: Any) -> Any:

@@ -1,24 +1,18 @@
-"""Where the user's code failed: an exception to a :class:`~nnreport.facts.Failure`, a file to a path fit for a report."""
+"""Where the user's code failed: an exception to a :class:`~nnreport.facts.Failure`."""
 
 from __future__ import annotations
 
-import functools
-import linecache
-import os
-import sys
-import sysconfig
 import traceback
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from torch import nn
 
-from nnreport.facts import Failure, Frame, Location
+from nnreport.facts import Failure
+from nnreport.inspector.locate import traceback_frames
 
 Phase = Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights"]
 
-_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
 _MESSAGE_LIMIT = 2000
 
 
@@ -28,51 +22,6 @@ class UserFailure(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.exception}: {failure.message}")
         self.failure = failure
-
-
-@functools.cache
-def _library_roots() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    roots = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib") if key in paths}
-    return tuple(os.path.realpath(root) + os.sep for root in roots)
-
-
-@functools.cache
-def is_user_file(filename: str) -> bool:
-    """False for the standard library, installed packages, nnreport itself and code without a file."""
-    if not filename or filename.startswith("<"):
-        return False
-    full = os.path.realpath(filename)
-    if full.startswith(_OURS) or f"{os.sep}site-packages{os.sep}" in full or f"{os.sep}dist-packages{os.sep}" in full:
-        return False
-    return not full.startswith(_library_roots())
-
-
-def shown_path(filename: str) -> str:
-    """A path for the report, never absolute: below the working directory or a folder of ``sys.path``, else the name alone."""
-    if filename.startswith("<"):
-        return filename
-    full = os.path.realpath(filename)
-    roots = [os.getcwd(), *sorted({os.path.realpath(entry) for entry in sys.path if entry}, key=len, reverse=True)]
-    for root in map(os.path.realpath, roots):
-        if full.startswith(root.rstrip(os.sep) + os.sep):
-            return Path(os.path.relpath(full, root)).as_posix()
-    return os.path.basename(full)
-
-
-def location_at(filename: str, line: int, function: str = "") -> Location:
-    """The location of a line of a file, with its text where that can be read."""
-    text = linecache.getline(filename, line).strip()
-    return Location(path=shown_path(filename), line=line, user=is_user_file(filename), function=function, text=text)
-
-
-def user_frames(trace: TracebackType | None) -> list[Frame]:
-    """The user's own frames of a traceback, outermost first."""
-    return [
-        Frame(location=location_at(frame.f_code.co_filename, line, frame.f_code.co_name))
-        for frame, line in traceback.walk_tb(trace)
-        if is_user_file(frame.f_code.co_filename)
-    ]
 
 
 def innermost_module(trace: TracebackType | None) -> nn.Module | None:
@@ -112,8 +61,8 @@ def one_line(error: BaseException) -> str:
 
 
 def failure_of(error: BaseException, phase: Phase, hint: str = "") -> Failure:
-    """The failure with the user's frames and the module in which it happened."""
-    frames = user_frames(error.__traceback__)
+    """The failure with the user's frames (a package's where there are none) and the module in which it happened."""
+    frames = traceback_frames(error.__traceback__)
     module = innermost_module(error.__traceback__)
     return Failure(
         phase=phase,
