@@ -54,7 +54,7 @@ def longer(lab: Lab, found: Experiments) -> None:
 def averaged(lab: Lab, found: Experiments, run: Run) -> None:
     """A stochastic loss before and after: single draws may hide that it fell."""
     try:
-        found.mean_losses = [mean_loss(lab, lab.copy().train()), mean_loss(lab, run.model)]
+        found.mean_losses = [mean_loss(lab, lab.trainee()), mean_loss(lab, run.model)]
     except (RuntimeError, ValueError):  # a loss that differentiates inside
         found.mean_losses = []
 

@@ -66,6 +66,10 @@ class Lab:
         """A copy to do anything to."""
         return clone(self.model)
 
+    def trainee(self) -> nn.Module:
+        """A copy in the mode in which the probe trained."""
+        return self.copy().train(self.probe is None or self.probe.mode == "train")
+
     @cached_property
     def calm(self) -> nn.Module:
         """A copy in eval mode whose BatchNorms know what they see; its weights are never changed."""

@@ -71,7 +71,7 @@ def sharpness(lab: Lab, found: Experiments) -> None:
     task = lab.task
     assert task is not None
     lab.clock.check(3 * lab.step_seconds)
-    copy = lab.copy().train()
+    copy = lab.trainee()
     parameters = [p for p in copy.parameters() if p.requires_grad]
     with seeded(lab.seed, lab.device), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         loss, _ = task.loss(copy, task.data.first)

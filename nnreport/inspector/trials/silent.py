@@ -42,7 +42,7 @@ def heard(lab: Lab, names: set[str]) -> set[str]:
     """Those of ``names`` that get a non-zero gradient on fresh batches, a step taken on each."""
     task = lab.task
     assert task is not None
-    model = lab.copy().train()
+    model = lab.trainee()
     parameters = {name: p for name, p in model.named_parameters() if name in names}
     awake: set[str] = set()
 
@@ -67,7 +67,7 @@ def moved(lab: Lab, entries: list[SilentParameter]) -> None:
     """Adds noise of its own scale to one parameter at a time and sees whether the loss moves."""
     task = lab.task
     assert task is not None
-    model = lab.copy().train()
+    model = lab.trainee()
     parameters = dict(model.named_parameters())
     kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
 

@@ -74,10 +74,9 @@ def train(
     task = lab.task
     assert task is not None
     lab.clock.check(lab.step_seconds)
-    copy = lab.copy()
+    copy = lab.trainee()
     run = Run(copy)
     with seeded(lab.seed + seed, lab.device), torch.enable_grad():
-        copy.train(lab.probe is None or lab.probe.mode == "train")
         if prepare is not None:
             prepare(copy)
         optimizer = task.new_optimizer(copy, factor)
