@@ -128,7 +128,7 @@ TABLE: tuple[Row, ...] = (
     # initialisation
     row(
         "constant-init",
-        f"identical-layers small-init dead-filters low-rank-weights saturated-activation {FLAT} {STUCK} {STARVED}",
+        f"identical-layers small-init dead-filters low-rank-weights saturated-activation dead-relu {FLAT} {STUCK} {STARVED}",
     ),
     row("large-init", "saturated-activation dead-relu", where="after", raises=True),
     row("large-init", f"initial-loss activation-explosion non-finite {WILD} {STUCK} vanishing-gradient", raises=True),

@@ -7,6 +7,7 @@ does the fall itself decide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -20,6 +21,8 @@ BELOW_BASELINE = 0.05
 """A loss this far (relative) under the best constant prediction's has used the input."""
 ENOUGH_STEPS = 10
 """With fewer steps nothing is said."""
+RESTS = 0.03
+"""A loss that moved by no more than this over its last fifth, at the best constant's, has stopped there."""
 SETTLING = 3
 """Losses whose median is taken as the end of a run: one step may jump."""
 
@@ -32,17 +35,17 @@ class Learning(msgspec.Struct, frozen=True):
     last: float
     """Median of the run's last losses."""
     best: float
-    """Lowest end of all runs of the same net and optimizer: the probe, its continuation, its second seed, its eval losses."""
+    """Lowest end of all runs of the net: the probe, a longer one, one at ten times the rate, another seed, eval mode."""
     fall: float
     """Relative fall of the probe, ``(first - last) / |first|``."""
     best_fall: float
-    """The same for the best of the runs."""
+    """The same for the best of the runs, each against its own start."""
     steps: int
     """Steps of the longest run."""
     baseline: float | None
     """Loss of the best constant prediction, if known."""
     continued: bool
-    """A longer run was made."""
+    """A longer run than the probe was made."""
     fits: bool | None
     """True: it learns from its input. False: it does not. None: not settled."""
 
@@ -67,48 +70,53 @@ def learning(facts: Facts) -> Learning | None:
     probe, trials = facts.probe, facts.experiments
     if probe is None or not finite(probe.losses[:1]):
         return None
-    first = float(probe.losses[0])
-    last = end(probe.losses)
-    ends = [last if last is not None else float("inf")]
-    steps, continued, baseline = probe.done, False, None
+    first, last = float(probe.losses[0]), end(probe.losses)
+    runs: list[Sequence[Number]] = [probe.losses]
+    falls: list[float | None] = []
     if trials is not None:
-        baseline = trials.baseline_loss
-        for run in (trials.longer_losses, trials.second_seed):
-            found = end(run)
-            if found is not None:
-                ends.append(found)
-        continued = len(trials.longer_losses) > SETTLING
-        steps += len(trials.longer_losses)
-    if len(probe.eval_losses) == 2 and len(finite(probe.eval_losses)) == 2:
-        before, after = finite(probe.eval_losses)
-        if before - after > LEAST_FALL * abs(before):  # dropout hides in train mode what was learnt
-            ends.append(after + first - before)
-    best = min(ends)
+        runs += [trials.longer_losses, trials.higher_rate_losses]
+        falls += [relative_fall(trials.second_seed)]
+        if len(trials.mean_losses) == 2:  # means over draws of a random loss
+            falls.append(_pair_fall(trials.mean_losses))
+    if len(probe.eval_losses) == 2:  # dropout hides in train mode what was learnt
+        falls.append(_pair_fall(probe.eval_losses))
+    ends = [found for run in runs if (found := end(run)) is not None]
     scale = abs(first) or 1.0
-    fall, best_fall = (first - ends[0]) / scale, (first - best) / scale
+    lowest = min(ends, default=math.inf)
+    best_fall = max([(first - lowest) / scale, *(fall for fall in falls if fall is not None)])
+    longest = max(runs, key=len)
+    baseline = trials.baseline_loss if trials else None
+    continued = len(longest) > len(probe.losses)
     return Learning(
         first=first,
-        last=ends[0],
-        best=best,
-        fall=fall,
+        last=last if last is not None else math.inf,
+        best=min(lowest, first - best_fall * scale),
+        fall=(first - last) / scale if last is not None else -math.inf,
         best_fall=best_fall,
-        steps=steps,
+        steps=len(longest) - 1,
         baseline=baseline,
         continued=continued,
-        fits=_fits(first, best, best_fall, baseline, continued, probe.done),
+        fits=None if probe.done < ENOUGH_STEPS else _fits(lowest, best_fall, baseline, continued, longest),
     )
 
 
-def _fits(first: float, best: float, fall: float, baseline: float | None, continued: bool, done: int) -> bool | None:
-    if done < ENOUGH_STEPS:
+def _pair_fall(pair: Sequence[Number]) -> float | None:
+    """Relative fall from the first to the second of two losses."""
+    if len(finite(pair)) < 2 or not float(pair[0]):
         return None
+    return (float(pair[0]) - float(pair[1])) / abs(float(pair[0]))
+
+
+def _fits(lowest: float, fall: float, baseline: float | None, continued: bool, longest: Sequence[Number]) -> bool | None:
     if baseline is None or baseline <= 0:
         return fall >= LEAST_FALL
-    if best < baseline * (1 - BELOW_BASELINE) and fall >= LEAST_FALL / 2:
+    if lowest < baseline * (1 - BELOW_BASELINE) and fall >= LEAST_FALL / 2:
         return True
-    if fall < LEAST_FALL or continued:
+    if fall < LEAST_FALL:
         return False
-    return None
+    tail = finite(longest[-max(SETTLING, len(longest) // 5) :])
+    resting = bool(tail) and max(tail) - min(tail) <= RESTS * abs(tail[-1])
+    return False if continued and resting and lowest <= baseline * (1 + BELOW_BASELINE) else None
 
 
 def fits(facts: Facts) -> bool | None:

@@ -51,6 +51,9 @@ def check(facts: Facts) -> Iterator[Finding]:
     if facts.reach is None and (facts.probe is None or not facts.probe.parameters):
         raise NotApplicable("no backward pass was made")
     unreached = set(facts.reach.none) if facts.reach else set()
+    tried = {each.name: each for each in facts.experiments.silent} if facts.experiments else {}
+    woken = {name for name, trial in tried.items() if trial.elsewhere}
+    unreached -= woken
     silent: list[str] = []
     if facts.probe is not None:
         for series in facts.probe.parameters:
@@ -62,8 +65,10 @@ def check(facts: Facts) -> Iterator[Finding]:
     known = facts.graph is not None and facts.graph.complete and bool(facts.graph.nodes) and not facts.graph.truncated
     for name in (each.name for each in facts.tree.parameters if each.name in unreached) if facts.tree else ():
         if not idle(facts, name):
-            (cut if name in reads or not known else unread).append(name)
-    silent = [each for each in silent if each not in unreached and not _excused(facts, each)]
+            moves = tried[name].moves if name in tried else None
+            read = moves > 0 if moves is not None else (name in reads or not known)
+            (cut if read else unread).append(name)
+    silent = [each for each in silent if each not in unreached and each not in woken and not _excused(facts, each)]
     if cut:
         yield _finding(facts, cut, "error", "no path leads from any output of the model back to", kind="unreached")
     if silent:

@@ -58,7 +58,12 @@ def check(facts: Facts) -> Iterator[Finding]:
         raise NotApplicable(f"the spread was measured at fewer than {LEAST_MODULES} modules")
     if facts.weights is not None and not facts.weights.fresh:
         raise NotApplicable("the weights come from a checkpoint")
-    series = [(path, value) for path, value in trials.initial_spread.items() if math.isfinite(value) and value > 0]
+    containers = {module.path for module in facts.tree.modules if module.children} if facts.tree else set()
+    series = [
+        (path, value)
+        for path, value in trials.initial_spread.items()
+        if path not in containers and math.isfinite(value) and value > 0
+    ]
     if len(series) < LEAST_MODULES:
         return
     values = [value for _, value in series]
