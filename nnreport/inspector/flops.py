@@ -147,10 +147,10 @@ FORMULAS: dict[str, Formula] = {
 }  # fmt: skip
 
 UNCOUNTED = (
-    "_fft_", "linalg_", "_linalg_", "cholesky", "svd", "qr", "eig", "lu_", "inverse", "det", "triangular_solve", "geqrf", "ormqr",
-    "_cdist", "_pdist", "_sparse_mm", "sspaddmm", "_ctc_loss", "_flash_attention", "_efficient_attention",
+    "_fft_", "linalg_", "_linalg_", "cholesky", "_sparse_mm", "sspaddmm", "_ctc_loss", "_flash_attention", "_efficient_attention",
     "_native_multi_head_attention", "_transformer_encoder_layer", "_lstm_mps", "lstm_mps", "miopen_rnn", "flex_attention",
-    "_grouped_mm", "_scaled_grouped_mm", "_weight_int", "quantized_",
+    "_grouped_mm", "_scaled_grouped_mm", "_weight_int", "triangular_solve", "_cdist_forward", "_cdist_backward", "_pdist_forward",
+    "lu_unpack", "lu_solve", "ormqr", "geqrf",
 )  # fmt: skip
 """Beginnings of operator names that do much arithmetic and have no formula."""
 COMPLEX = 4

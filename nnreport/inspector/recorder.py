@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from nnreport.facts import Call, Location, Node, TensorInfo
+from nnreport.facts import Call, Node, TensorInfo
 from nnreport.inspector.flops import FlopMode
 from nnreport.inspector.locate import Caller
 from nnreport.inspector.trace_aliases import Writers, version
@@ -76,6 +76,8 @@ class Pending(NamedTuple):
     frame: FrameType
     flops: int
     missed: int
+    sequence: int
+    """Number of the next autograd node."""
 
 
 class Opened(NamedTuple):
@@ -158,10 +160,13 @@ class Recorder:
         self.raised: Raised | None = None
         self.fault: BaseException | None = None
         self.known: dict[int, Known] = {}
+        self.loose: dict[int, tuple[Tensor, int]] = {}
+        """Unregistered parameters -> (the tensor, the node that read it first)."""
         self.rows: list[tuple[list[int], int]] = []
         """Per node: samples of its inputs, sample of its output."""
         self.writers = Writers()
         self.stack: list[Opened] = []
+        self.operations = True
         self.kinds: dict[Any, Kind] = {}
         self.kept: list[nn.Module] = []
         """Modules made in forward, kept so that their ids stay theirs."""
@@ -170,14 +175,19 @@ class Recorder:
 
     # ---------------------------------------------------------------------------------------------------------- running
 
-    def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``model(*args, **kwargs)`` with everything recorded. The model's exceptions pass through."""
+    def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], operations: bool = True) -> Any:
+        """``model(*args, **kwargs)`` with everything recorded, or (``operations=False``) the module calls alone.
+
+        The model's exceptions pass through.
+        """
+        self.operations = operations
         with ExitStack() as stack:
             stack.callback(register_module_forward_pre_hook(self.enter).remove)
             stack.callback(register_module_forward_hook(self.leave, with_kwargs=True, always_call=True).remove)
             if self.flops is not None:
                 stack.enter_context(self.flops)
-            stack.enter_context(FunctionMode(self))
+            if operations:
+                stack.enter_context(FunctionMode(self))
             return model(*args, **kwargs)
 
     def add_input(self, name: str, tensor: Tensor) -> None:
@@ -204,6 +214,12 @@ class Recorder:
             node.input_ranges = [self.sampler.range(row) for row in inputs]
             node.output_range = self.sampler.range(output)
             node.spread = self.sampler.spread(output)
+
+    def release(self) -> None:
+        """Lets go of the tensors; the records stay."""
+        self.known.clear()
+        self.loose.clear()
+        self.raised = None
 
     def guard(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Our own code, whose errors are ours to keep."""
@@ -258,7 +274,8 @@ class Recorder:
                 call.inputs = infos([args, kwargs])
             tensors = [tensor for _, tensor in named_tensors(result)]
             call.outputs = [tensor_info(tensor) for tensor in tensors[:TENSORS]]
-            self.adopt(module, tensors, [args, kwargs], call)
+            if self.operations:
+                self.adopt(module, tensors, [args, kwargs], call)
         else:  # the forward raised
             call.failed = True
             error = sys.exc_info()[1]
@@ -330,6 +347,7 @@ class Recorder:
             frame=sys._getframe(3),
             flops=flops.total if flops else 0,
             missed=flops.missed if flops else 0,
+            sequence=torch.autograd._get_sequence_nr(),
         )
 
     def after(self, kind: Kind, function: Any, pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
@@ -365,7 +383,7 @@ class Recorder:
 
     def gradient_flags(self, node: Node, kind: Kind, pending: Pending, results: list[Tensor]) -> None:
         node.differentiable = any(tensor.requires_grad for tensor in results)
-        self.spans.append((torch.autograd._get_sequence_nr(), node.id))
+        self.spans.append((pending.sequence, node.id))
         if not pending.needs_gradient or kind.name.endswith(VALUE_FREE[0]) or kind.name.startswith(VALUE_FREE[1]):
             return
         if kind.name in COMPARISONS:
@@ -391,10 +409,29 @@ class Recorder:
         node.location = self.caller.find(pending.frame) if self.locate else None
         self.syncs.append(node)
 
-    def failed(self, kind: Kind, error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def failed(
+        self,
+        kind: Kind,
+        function: Any,
+        pending: Pending | None,
+        error: BaseException,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         if self.raised is None or self.raised.error is not error:
             call = self.stack[-1].call if self.stack else None
             self.raised = Raised(error, call, kind.name, args, kwargs)
+            self.add_failed(kind, function, pending, args, kwargs, call)
+
+    def add_failed(
+        self, kind: Kind, function: Any, pending: Pending | None, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call | None
+    ) -> None:
+        """The operation that raised ends the picture: a node without outputs."""
+        if pending is None or not pending.tensors or len(self.nodes) >= self.limit:
+            return
+        node = self.new_node("op", kind.name, pending.tensors, [], call, pending)
+        node.attributes = literals(function, kind.name, kind.raw, args, kwargs, kind.backwards)
+        node.location = self.caller.find(pending.frame) if self.locate else None
 
     # ------------------------------------------------------------------------------------------------------------- nodes
 
@@ -404,6 +441,7 @@ class Recorder:
         """A node that reads and makes these tensors. Constants that it reads get nodes of their own first."""
         sources: list[tuple[int, Tensor, int]] = []
         parameters: list[str] = []
+        loose: list[Tensor] = []
         for i, tensor in enumerate(read):
             known = pending.known[i] if pending else self.known.get(id(tensor))
             parameter = self.names.get(id(tensor))
@@ -412,6 +450,7 @@ class Recorder:
             if parameter is None and known is None and tensor.requires_grad and tensor.is_leaf:
                 parameter = "?"
                 self.read.add(id(tensor))
+                loose.append(tensor)
             if parameter is not None and parameter not in parameters:
                 parameters.append(parameter)
             if known is None and parameter is None:
@@ -431,6 +470,8 @@ class Recorder:
         node.reads = [tensor_info(tensor) for _, tensor, _ in sources]
         node.outputs = [tensor_info(tensor) for tensor in made]
         node.differentiable = any(tensor.requires_grad for tensor in made)
+        for tensor in loose:
+            self.loose.setdefault(id(tensor), (tensor, node.id))
         self.nodes.append(node)
         self.rows.append(([row for _, _, row in sources], -1))
         return node
@@ -475,7 +516,7 @@ class FunctionMode(TorchFunctionMode):
         try:
             out = func(*args, **kwargs)
         except BaseException as error:
-            recorder.guard(recorder.failed, kind, error, args, kwargs)
+            recorder.guard(recorder.failed, kind, func, pending, error, args, kwargs)
             raise
         if pending is not None:
             recorder.guard(recorder.after, kind, func, pending, args, kwargs, out)
@@ -508,8 +549,3 @@ def in_custom_function(frame: FrameType | None) -> bool:
             return True
         frame, depth = frame.f_back, depth + 1
     return False
-
-
-def location_of(recorder: Recorder, node: int) -> Location | None:
-    """The user's line of a node."""
-    return recorder.nodes[node].location if 0 <= node < len(recorder.nodes) else None

@@ -1,0 +1,225 @@
+"""A second opinion on the graph: torchview records the same forward, and its calls and edges are held against ours.
+
+torchview is used as a recorder only, on a copy of its own: its drawing fails on many models whose recording is complete, and it
+changes the model that it sees (flags, tensors kept on ``self``). Compared are the module calls, each by path and count, and the
+edges between leaf calls: which leaf module's result is read by which, whatever functions lie between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from nnreport.facts import Graph, Tree, Witness
+from nnreport.inspector.clone import clone
+from nnreport.inspector.nested import map_tensors
+from nnreport.inspector.seeding import seeded
+
+if TYPE_CHECKING:
+    from nnreport.inspector.inputs import Sample
+
+MODULES = 300
+"""More modules than these are not worth the wait: torchview takes 53 times a forward on 1,000 small layers."""
+CALLS = 1000
+FLOPS = 5e10
+SECONDS = 3.0
+"""It is stopped after this, or after ten times our own recording."""
+SHOWN = 3
+"""Differences named."""
+
+CallKey = tuple[str, int]
+"""(module path, how many calls of it came before)."""
+
+
+class TooSlow(Exception):
+    """The witness took too long."""
+
+
+def witness(model: nn.Module, sample: Sample, graph: Graph, tree: Tree, seed: int, seconds: float) -> Witness:
+    """torchview's recording held against ``graph``. Raises nothing, prints nothing, takes bounded time.
+
+    Args:
+        model: the user's; a copy of it is run.
+        sample: its inputs.
+        graph: ours.
+        tree: of the model.
+        seed: of the forward.
+        seconds: what our own recording took.
+    """
+    expected = len(graph.calls)
+    if len(tree.modules) > MODULES or expected > CALLS:
+        detail = f"torchview is not run on models of more than {MODULES} modules or {CALLS:,} calls"
+        return Witness(name="torchview", state="skipped", detail=detail, expected=expected)
+    if graph.flops > FLOPS:
+        detail = f"torchview is not run where a forward takes more than {FLOPS / 1e9:.0f} GFLOP"
+        return Witness(name="torchview", state="skipped", detail=detail, expected=expected)
+    start = perf_counter()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            copy = clone(model).eval()
+            with deadline(start + max(SECONDS, 10 * seconds)):
+                calls, edges = torchview_recording(copy, sample, seed)
+        found = compare(calls, edges, graph)
+    except ImportError:
+        return Witness(name="torchview", state="skipped", detail="torchview is not installed", expected=expected)
+    except TooSlow:
+        found = Witness(name="torchview", state="skipped", detail="torchview took too long and was stopped")
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, TooSlow):
+            found = Witness(name="torchview", state="skipped", detail="torchview took too long and was stopped")
+        else:
+            said = next((line for line in str(cause).splitlines() if line.strip()), "")
+            found = Witness(name="torchview", state="failed", detail=f"torchview raised {type(cause).__name__}: {said}"[:200])
+    found.expected = expected
+    found.seconds = perf_counter() - start
+    return found
+
+
+@contextlib.contextmanager
+def deadline(end: float) -> Iterator[None]:
+    """Raises :class:`TooSlow` at the first module call after ``end``."""
+
+    def check(module: nn.Module, args: Any) -> None:
+        if perf_counter() > end:
+            raise TooSlow
+
+    handle = register_module_forward_pre_hook(check)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def torchview_recording(copy: nn.Module, sample: Sample, seed: int) -> tuple[list[CallKey], set[tuple[CallKey, CallKey]]]:
+    """(module calls in order, edges between leaf calls) as torchview sees them."""
+    from torchview.computation_graph import ComputationGraph
+    from torchview.torchview import forward_prop, process_input
+
+    args, kwargs = map_tensors((tuple(sample.args), dict(sample.kwargs)), lambda tensor: tensor.detach().clone())
+    device = next((p.device for p in copy.parameters()), torch.device("cpu"))
+    given, named, roots = process_input(list(args), None, kwargs, device)
+    recording = ComputationGraph(None, roots)
+    with seeded(seed, device):
+        forward_prop(copy, given, device, recording, "eval", **named)
+    paths = {id(module): path for path, module in copy.named_modules()}
+    return Reading(paths).read(recording.node_hierarchy)
+
+
+class Reading:
+    """Turns torchview's nested nodes into calls and edges."""
+
+    def __init__(self, paths: Mapping[int, str]) -> None:
+        self.paths = paths
+        self.calls: list[CallKey] = []
+        self.counts: dict[str, int] = {}
+        self.inner: dict[int, CallKey | None] = {}
+        """id(function node) -> the leaf call that it lies in, None in a container."""
+        self.functions: list[Any] = []
+        self.known: dict[int, frozenset[CallKey]] = {}
+
+    def read(self, hierarchy: Mapping[Any, list[Any]]) -> tuple[list[CallKey], set[tuple[CallKey, CallKey]]]:
+        for inside in hierarchy.values():
+            self.walk(inside, None)
+        edges: set[tuple[CallKey, CallKey]] = set()
+        for function in self.functions:
+            here = self.inner[id(function)]
+            if here is not None:
+                edges |= {(before, here) for before in self.before(function) if before != here}
+        return self.calls, edges
+
+    def walk(self, inside: list[Any], call: CallKey | None) -> None:
+        leaf = call if not any(isinstance(entry, dict) for entry in inside) else None
+        for entry in inside:
+            if isinstance(entry, dict):
+                for node, nested in entry.items():
+                    self.walk(nested, self.called(node))
+            elif type(entry).__name__ == "FunctionNode":
+                self.inner[id(entry)] = leaf
+                self.functions.append(entry)
+
+    def called(self, node: Any) -> CallKey:
+        path = self.paths.get(node.compute_unit_id, f"<{node.name}>")
+        nth = self.counts.get(path, 0)
+        self.counts[path] = nth + 1
+        self.calls.append((path, nth))
+        return path, nth
+
+    def before(self, function: Any) -> frozenset[CallKey]:
+        """The leaf calls whose results a function reads, through functions outside of leaves."""
+        if id(function) not in self.known:
+            self.known[id(function)] = frozenset()  # guards against cycles
+            found: frozenset[CallKey] = frozenset()
+            for maker in makers(function):
+                inner = self.inner.get(id(maker))
+                found |= {inner} if inner is not None else self.before(maker)
+            self.known[id(function)] = found
+        return self.known[id(function)]
+
+
+def makers(function: Any) -> list[Any]:
+    """The function nodes that made what this one reads; torchview's stand-ins at module borders are looked through."""
+    found = []
+    parents = function.parents
+    for tensor in parents if hasattr(parents, "__iter__") else [parents]:
+        main = getattr(tensor, "main_node", tensor)
+        above = main.parents
+        found += [node for node in (above if hasattr(above, "__iter__") else [above]) if type(node).__name__ == "FunctionNode"]
+    return found
+
+
+def our_edges(graph: Graph) -> set[tuple[CallKey, CallKey]]:
+    """Edges between leaf calls in our graph."""
+    parents = {call.parent for call in graph.calls}
+    keys = {call.id: (call.module, call.nth) for call in graph.calls if call.id not in parents}
+    origin: list[frozenset[CallKey]] = []
+    edges: set[tuple[CallKey, CallKey]] = set()
+    for node in graph.nodes:
+        before = frozenset().union(*(origin[i] for i in node.inputs if i < len(origin)))
+        here = keys.get(node.call) if node.call is not None and node.kind == "op" else None
+        if here is not None:
+            edges |= {(call, here) for call in before if call != here}
+        origin.append(frozenset({here}) if here is not None else before)
+    return edges
+
+
+def compare(calls: list[CallKey], edges: set[tuple[CallKey, CallKey]], graph: Graph) -> Witness:
+    """Do both recordings tell the same?"""
+    ours = [(call.module, call.nth) for call in graph.calls]
+    found = Witness(name="torchview", state="agrees", calls=len(calls))
+    missed, extra = sorted(set(ours) - set(calls)), sorted(set(calls) - set(ours))
+    if missed or extra:
+        found.state = "differs"
+        parts = [f"torchview did not see {shown(missed)}"] if missed else []
+        parts += [f"torchview alone saw {shown(extra)}"] if extra else []
+        found.detail = "; ".join(parts)
+        return found
+    own = our_edges(graph)
+    if own != edges:
+        found.state = "differs"
+        parts = (
+            [f"{len(own - edges)} edges between leaf modules are in ours alone ({arrows(own - edges)})"] if own - edges else []
+        )
+        parts += [f"{len(edges - own)} in torchview's alone ({arrows(edges - own)})"] if edges - own else []
+        found.detail = f"the calls are the same; {', '.join(parts)}"
+        return found
+    found.detail = f"the same {len(ours)} module calls and {len(own)} edges between leaf modules"
+    return found
+
+
+def shown(calls: list[CallKey]) -> str:
+    names = ", ".join(path or "the model" for path, _ in calls[:SHOWN])
+    return f"{names} and {len(calls) - SHOWN} more calls" if len(calls) > SHOWN else names
+
+
+def arrows(edges: set[tuple[CallKey, CallKey]]) -> str:
+    return ", ".join(f"{a} → {b}" for (a, _), (b, _) in sorted(edges)[:SHOWN])
