@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 def test_plausible_numbers_within_the_time():
     start = time.perf_counter()
     found = measure_machine(CPU, wait)
-    assert time.perf_counter() - start < 1.5
+    assert time.perf_counter() - start < 5
     assert 1e8 < found.flops < 1e16
     assert 1e7 < found.bandwidth < 1e14
     assert found.device
