@@ -1,8 +1,7 @@
 """The pictures of the PDF: charts and diagrams at a size that can be read on A4.
 
 An SVG goes in as an image, which takes WeasyPrint less than half the memory of an inline one. A diagram that is too tall for a
-page is cut into pages; one that is too wide goes on a page turned to landscape, and what its boxes hold follows enlarged, a level at
-a time.
+page is cut into pages; one that is too wide goes on a page turned to landscape, and what its boxes hold follows enlarged.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ LEVELS = 14
 STRIPS = 55
 """Parameters in one figure of distributions: what fits a page."""
 STRIP_FIGURES = 3
+BARS = 20
 ZERO_KINDS = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "GELU", "SiLU", "Mish", "ELU", "Hardswish", "Threshold")
 
 
@@ -46,6 +46,12 @@ class Figure(NamedTuple):
     height: float
     landscape: bool = False
     note: str = ""
+
+    @property
+    def place(self) -> str:
+        """Class of its frame: narrow ones stand beside each other."""
+        narrow = {"third": 205.0, "half": 315.0}
+        return "landscape" if self.landscape else next((name for name, most in narrow.items() if self.width <= most), "")
 
 
 def chart_figure(chart: Chart, width: float = PORTRAIT[0]) -> Figure:
@@ -212,6 +218,8 @@ def weights(facts: Facts) -> list[Figure]:
     if facts.weights is None:
         return []
     stats = [each for each in facts.weights.stats if each.kind == "parameter" and each.count]
+    if len(stats) > STRIPS:  # biases and the vectors of norms say less, and stand in the appendix
+        stats = [each for each in stats if len(each.shape) > 1] or stats
     pieces = [stats[i : i + STRIPS] for i in range(0, len(stats), STRIPS)]
     figures = []
     for i, piece in enumerate(pieces[:STRIP_FIGURES]):
@@ -220,6 +228,8 @@ def weights(facts: Facts) -> list[Figure]:
         figures.append(figure)
     if len(pieces) > STRIP_FIGURES:
         figures[-1] = figures[-1]._replace(note="The others stand as numbers in the appendix.")
+    elif figures and len(stats) < len(facts.weights.stats):
+        figures[-1] = figures[-1]._replace(note="Vectors and buffers stand as numbers in the appendix.")
     return figures
 
 
@@ -234,5 +244,8 @@ def profile(facts: Facts) -> list[Figure]:
         if spent := cost.forward + cost.backward:
             text = f"{format.seconds(spent)}, {format.percent(spent / whole, 0)}"
             items.append(Bar(format.module(cost.module), [cost.forward, cost.backward], text))
+    if not items:
+        return []
     name = "Time of each module in a training step, without its children"
-    return [chart_figure(bars(name, items, ["forward", "backward"], unit="s"))] if items else []
+    note = f"The first {BARS} of {len(items)} are drawn; all stand in the appendix." if len(items) > BARS else ""
+    return [chart_figure(bars(name, items, ["forward", "backward"], unit="s", limit=BARS))._replace(note=note)]
