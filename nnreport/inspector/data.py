@@ -1,4 +1,4 @@
-"""The batches that the probe trains on: the user's own, or noise that fits the inputs."""
+"""The batches that the probe trains on: what they offer, and those of the user's own."""
 
 from __future__ import annotations
 
@@ -14,28 +14,24 @@ from torch import nn
 from nnreport.errors import UsageError
 from nnreport.facts import DataInfo, Failure
 from nnreport.inspector.batches import Batch, looks_like_batch, split
-from nnreport.inspector.clone import CloneError, clone
 from nnreport.inspector.datastats import data_columns, target_info
 from nnreport.inspector.environment import without_folders
-from nnreport.inspector.inputs import Sample, describe
-from nnreport.inspector.nested import map_tensors, tensors
+from nnreport.inspector.inputs import describe
+from nnreport.inspector.nested import tensors
 from nnreport.inspector.seeding import seeded
 from nnreport.inspector.signatures import forward_of
 from nnreport.inspector.tracebacks import failure_of
 
 if TYPE_CHECKING:
+    from nnreport.inspector.inputs import Sample
     from nnreport.inspector.load import Loaded
 
 BATCHES = 8
 """Batches looked at for statistics, the first included; kept for :meth:`Data.fresh`."""
 SECONDS = 2.0
 """A slow loader is read no longer than this for them."""
-WIDE = 16
-"""Samples in a synthetic batch, where the model takes so many: fewer make per-unit statistics meaningless."""
 _DATASET_BATCH = 32
-_WIDE_ELEMENTS = 1 << 27
-"""Elements of all inputs together beyond which a batch is not widened (half a GB in float32)."""
-_SEED_STEP = 7919
+SEED_STEP = 7919
 
 
 class Data(Protocol):
@@ -108,7 +104,7 @@ class UserData:
 
     def _pull(self) -> None:
         """One more batch; at the end of an iterator a new one is started once, for data that is one batch a call."""
-        with seeded(self._seed + _SEED_STEP * len(self._batches)), _quiet():
+        with seeded(self._seed + SEED_STEP * len(self._batches)), _quiet():
             if self._iterator is None:
                 self._iterator = self._start()
             try:
@@ -130,33 +126,7 @@ def _equal(one: Batch, other: Batch) -> bool:
     )
 
 
-class SyntheticData:
-    """Noise like the given inputs; the task makes the targets."""
-
-    user = False
-
-    def __init__(self, sample: Sample, batch: int | None, seed: int, given: int, model: nn.Module) -> None:
-        self.failure: Failure | None = None
-        self._sample = sample
-        self._batch = batch
-        self._seed = seed
-        wide = sample if batch is None or batch == sample.batch else sample.widened(batch, seed)
-        self.first = Batch(wide.args, wide.kwargs)
-        self.info = DataInfo(
-            source="noise like the given input" if sample.tensors() else "no input",
-            batch=wide.batch or self.first.size,
-            given_batch=given,
-            batches_seen=1,
-            inputs=_described(model, self.first, "noise like the given input") if wide is not sample else sample.specs,
-        )
-
-    def fresh(self, i: int) -> Batch:
-        """New noise of the same size."""
-        sample = self._sample.widened(self._batch or 0, self._seed + _SEED_STEP * (i + 1))
-        return Batch(sample.args, sample.kwargs)
-
-
-def _described(model: nn.Module, batch: Batch, source: str) -> list[Any]:
+def described(model: nn.Module, batch: Batch, source: str) -> list[Any]:
     return describe(model, batch.args, batch.kwargs, [source] * len(batch.args), dict.fromkeys(batch.kwargs, source))
 
 
@@ -193,7 +163,7 @@ def load_data(given: Any, loaded: Loaded, seed: int) -> Data:
         batch=data.first.size,
         given_batch=data.first.size,
         batches_seen=len(seen),
-        inputs=_described(model, data.first, f"first batch of {what}"),
+        inputs=described(model, data.first, f"first batch of {what}"),
         target=target_info([batch.target for batch in seen], data.first),
         columns=data_columns(seen, forward.positional),
     )
@@ -264,27 +234,9 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-# ---------------------------------------------------------------------------------------------------------- synthetic
-
-
 def synthetic_data(sample: Sample, model: nn.Module, seed: int) -> Data:
-    """Noise like the sample, the batch widened to at least 16 where a copy of the model runs a train-mode forward on it."""
-    given = sample.batch
-    wanted = given
-    if given is not None and given < WIDE:
-        elements = sum(tensor.numel() for _, tensor in sample.tensors())
-        if elements * WIDE // given <= _WIDE_ELEMENTS and _runs(model, sample.widened(WIDE, seed), seed):
-            wanted = WIDE
-    return SyntheticData(sample, wanted, seed, given or 0, model)
+    """Noise like the sample, the batch widened to at least 16 where the model takes so many: see
+    :func:`nnreport.inspector.synthetic.make_synthetic`."""
+    from nnreport.inspector.synthetic import make_synthetic
 
-
-def _runs(model: nn.Module, sample: Sample, seed: int) -> bool:
-    """A copy takes this batch in train mode."""
-    try:
-        copied = clone(model).train()
-        args, kwargs = map_tensors((sample.args, sample.kwargs), torch.clone)
-        with seeded(seed), torch.no_grad(), _quiet():
-            copied(*args, **kwargs)
-    except (Exception, CloneError):
-        return False
-    return True
+    return make_synthetic(sample, model, seed)

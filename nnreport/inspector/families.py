@@ -14,7 +14,7 @@ LENGTH = 16
 """Tokens of a text: short, for a report is of the model, not of its speed on long texts."""
 IMAGE = 64
 """Pixels a side where the config names no image size (a ResNet takes any)."""
-SOUND_FRAMES = 24
+SOUND_FRAMES = 12
 """Frames that a waveform gives after the feature encoder; more than the 10 that SpecAugment masks in training."""
 _PARTS = ("text_config", "vision_config", "audio_config", "encoder", "decoder", "text_encoder", "backbone_config")
 
@@ -129,7 +129,7 @@ def _features(config: Any, generator: torch.Generator, batch: int) -> Tensor:
         return torch.randn(batch, bins, 2 * positions, generator=generator)
     width = _number(_find(config, "input_feat_per_channel", "feature_projection_input_dim", "input_dim", "num_mel_bins"), 80)
     width *= _number(_find(config, "input_channels") if hasattr(config, "input_feat_per_channel") else None, 1)
-    return torch.randn(batch, 4 * SOUND_FRAMES, width, generator=generator)
+    return torch.randn(batch, 8 * SOUND_FRAMES, width, generator=generator)
 
 
 def _series(config: Any, generator: torch.Generator, batch: int) -> Tensor | None:

@@ -47,7 +47,7 @@ def redraw(given: torch.Tensor, shape: tuple[int, ...], generator: torch.Generat
 
     * constant (a mask of ones): the same constant;
     * rows that are all equal (position ids), or a mask of 0 and 1: the given rows, repeated;
-    * other integers (tokens): drawn from the values that are there;
+    * other integers (tokens): at each place a value of some given row; of a single row, any of its values;
     * floats: mixtures of two given rows; of a single row, its values in another order.
     """
     if given.is_meta or given.numel() == 0 or given.layout is not torch.strided:
@@ -62,6 +62,9 @@ def redraw(given: torch.Tensor, shape: tuple[int, ...], generator: torch.Generat
     if rows and _keeps_rows(source):
         return source[torch.arange(shape[0]) % rows].to(device)
     if not (source.is_floating_point() or source.is_complex()):
+        if rows >= 2:  # at each place a value that stands there in some row: an end-of-text token stays the last
+            chosen = torch.randint(rows, shape, generator=generator)
+            return source.gather(0, chosen).to(device)
         return flat[torch.randint(flat.numel(), shape, generator=generator)].to(device)
     if rows >= 2:
         first = source[torch.randint(rows, (shape[0],), generator=generator)]
