@@ -21,7 +21,16 @@ class Bar(NamedTuple):
     tip: str = ""
 
 
-def bars(name: str, items: Sequence[Bar], segments: Sequence[str], *, unit: str = "", width: int = 720, limit: int = 20) -> Chart:
+def bars(
+    name: str,
+    items: Sequence[Bar],
+    segments: Sequence[str],
+    *,
+    unit: str = "",
+    width: int = 720,
+    limit: int = 20,
+    most: float = 0.0,
+) -> Chart:
     """Bars from the longest common zero; the table holds all of them, the picture the first ``limit``.
 
     Args:
@@ -31,9 +40,10 @@ def bars(name: str, items: Sequence[Bar], segments: Sequence[str], *, unit: str 
         unit: what a value is, for the table's head.
         width: pixels.
         limit: bars drawn.
+        most: what the full length stands for; the longest bar where 0.
     """
     drawn = list(items[:limit])
-    longest = max((sum(item.values) for item in drawn), default=0.0) or 1.0
+    longest = most or max((sum(item.values) for item in drawn), default=0.0) or 1.0
     name_room = min(240.0, 12 + 6.4 * max((min(len(item.name), 36) for item in drawn), default=0))
     text_room = 12 + 6.4 * max((len(item.text) for item in drawn), default=0)
     left, right = name_room, width - text_room

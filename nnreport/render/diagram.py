@@ -91,9 +91,10 @@ def diagram(facts: Facts, findings: Sequence[Finding] = (), anchors: Sequence[st
     levels = Levels(Flow(facts.graph, facts.tree, keep))
     places, nodes = _places(levels, keep)
     marks = _marks(levels, findings, list(anchors) or [""] * len(findings), places, nodes)
+    rows = {module.path: i for i, module in enumerate(facts.tree.modules)} if facts.tree else {}
     drawn = []
     for level in levels.all:
-        made = draw(levels, level, marks.get(level.id, {}), f"Diagram of {_title(levels, level)}")
+        made = draw(levels, level, marks.get(level.id, {}), f"Diagram of {_title(levels, level)}", rows)
         if made is None:
             missing = "Graphviz is not installed, so the structure is given as a list. Mend it with: pip install pygraphviz"
             return Diagram([], {}, {}, missing, branches, _unreached(facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from nnreport.facts import Module
@@ -123,13 +124,16 @@ def measure(words: str, size: float) -> float:
     return size * sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.32 if c in " .,:;il|'!" else 0.6 for c in words)
 
 
-def draw(levels: Levels, level: Level, marks: dict[int, tuple[str, str, str]], name: str) -> tuple[str, list[Draft]] | None:
+def draw(
+    levels: Levels, level: Level, marks: dict[int, tuple[str, str, str]], name: str, rows: Mapping[str, int]
+) -> tuple[str, list[Draft]] | None:
     """The SVG of a level and what stands on its items; None without Graphviz.
 
     Args:
         levels, level: what to draw.
-        marks: item -> (severity, tooltip, link) of the findings on it; −1 − frame for a container shown opened.
+        marks: item -> (severity, tooltip, link) of the findings on it.
         name: alternative text.
+        rows: module path -> number of its row in the table of layers, which an item leads to.
     """
     drafts = [Draft(levels, level, item) for item in level.items]
     boxes = [Box(*draft.size(), draft.item.frame) for draft in drafts]
@@ -141,11 +145,15 @@ def draw(levels: Levels, level: Level, marks: dict[int, tuple[str, str, str]], n
     parts = []
     for i, room in enumerate(placed.frames):
         if room:
-            parts.append(_frame(levels, level, i, room, heads[i], marks.get(-1 - i)))
+            parts.append(_frame(levels, level, i, room, heads[i]))
     edges, reach = _edges(level, placed)
     parts.append(edges)
     for i, draft in enumerate(drafts):
-        parts.append(_item(level, i, draft, placed.boxes[i], boxes[i], marks.get(i)))
+        parts.append(_item(level, i, draft, placed.boxes[i], boxes[i], _link(levels, draft, rows)))
+    for i, mark in marks.items():
+        if i >= 0:
+            x, y = placed.boxes[i]
+            parts.append(_mark(x + boxes[i].width / 2, y - boxes[i].height / 2, mark, f"m{level.id}-{i}"))
     return picture(max(placed.width + 8, reach), placed.height, name, "".join(parts), class_="dg", role="group"), drafts
 
 
@@ -158,32 +166,26 @@ def _heading(levels: Levels, level: Level, frame: int) -> str:
     return f"{format.elide(flow.relative(path, base), 24)} · {module.name if module else ''}".rstrip(" ·")
 
 
-def _frame(
-    levels: Levels, level: Level, i: int, room: tuple[float, float, float, float], head: str, mark: tuple[str, str, str] | None
-) -> str:
+def _frame(levels: Levels, level: Level, i: int, room: tuple[float, float, float, float], head: str) -> str:
     x, y, width, height = room
     failed = levels.flow.calls[level.frames[i].call].failed
-    stroke = ERROR if failed else "#b9bfc6"
-    box = tag(
-        "rect",
-        x=x,
-        y=y,
-        width=width,
-        height=height,
-        rx=9,
-        fill="#8a94a3",
-        fill_opacity="0.07",
-        stroke=stroke,
-        stroke_dasharray="3 3",
-    )
+    look = {"fill": "#8a94a3", "fill_opacity": "0.07", "stroke": ERROR if failed else "#b9bfc6", "stroke_dasharray": "3 3"}
     path = levels.flow.relative(levels.flow.path(level.frames[i].call), levels.flow.path(level.call))
-    out = box + label(x + 10, y + 17, head, size=11, fill=MUTED)
-    if mark:
-        out += _mark(x + width, y, mark)
-    return tag("g", title(path) + out, class_="fr", id=f"f{level.id}-{i}")
+    if measure(head, 11) + 20 > width / 2:  # edges come in at the middle
+        head = format.elide(head.partition(" · ")[0], max(4, int((width / 2 - 20) / 6.6)))
+    box = tag("rect", x=x, y=y, width=width, height=height, rx=9, **look) + label(x + 10, y + 17, head, size=11, fill=MUTED)
+    return tag("g", title(path) + box, class_="fr", id=f"f{level.id}-{i}")
 
 
-def _item(level: Level, i: int, draft: Draft, at: Point, box: Box, mark: tuple[str, str, str] | None) -> str:
+def _link(levels: Levels, draft: Draft, rows: Mapping[str, int]) -> str:
+    """Where an item leads without any script: into the container, else to the layer's row."""
+    if draft.item.target is not None:
+        return f"level-{draft.item.target}"
+    path = levels.flow.path(draft.item.first.id) if draft.item.kind == "module" else None
+    return f"r{rows[path]}" if path is not None and path in rows else ""
+
+
+def _item(level: Level, i: int, draft: Draft, at: Point, box: Box, link: str) -> str:
     width, height = box.width, box.height
     x, y = at[0] - width / 2, at[1] - height / 2
     fill, stroke = FILL[draft.kind]
@@ -205,16 +207,14 @@ def _item(level: Level, i: int, draft: Draft, at: Point, box: Box, mark: tuple[s
         parts.append(label(at[0], at[1] + 12.5, format.elide(draft.sub, 30), anchor="middle", size=10.5))
     else:
         parts.append(label(at[0], at[1] + 4, format.elide(draft.name, 26), anchor="middle", size=11.5, fill=INK))
-    if mark:
-        parts.append(_mark(x + width, y, mark))
-    return f'<g id="n{level.id}-{i}" class="{text(classes)}">{"".join(parts)}</g>'
+    return tag("a" if link else "g", "".join(parts), id=f"n{level.id}-{i}", class_=classes, href=f"#{link}" if link else None)
 
 
-def _mark(x: float, y: float, mark: tuple[str, str, str]) -> str:
+def _mark(x: float, y: float, mark: tuple[str, str, str], name: str) -> str:
     severity, tip, link = mark
     shape = tag("circle", cx=x - 2, cy=y + 2, r=8, fill=SEVERITY[severity], class_=f"mk-{severity}")
     letter = label(x - 2, y + 6, LETTER[severity], anchor="middle", size=11, fill="#ffffff", font_weight=700, class_="mt")
-    return f'<a href="#{text(link)}" class="mk" aria-label="{text(tip)}">{title(tip)}{shape}{letter}</a>'
+    return f'<a id="{name}" href="#{text(link)}" class="mk" aria-label="{text(tip)}">{title(tip)}{shape}{letter}</a>'
 
 
 def _edges(level: Level, placed: Placed) -> tuple[str, float]:

@@ -147,9 +147,11 @@ class Flow:
                 stack.append(child)
         for call in reversed(order):
             placed: list[tuple[float, int, Entry]] = [(float(node), 0, Entry(False, node)) for node in own.get(call, ())]
-            last = -1.0
+            last = float(max((node for node in own.get(call, ()) if self.nodes[node].kind == "input"), default=-1))
             for i, child in enumerate(self.children.get(call, ())):
                 first = float(self.inner[child][0]) if self.inner[child] else last + 1e-3
+                if self.calls[child].failed and not self.inner[child]:
+                    first = float("inf")
                 placed.append((first, i, Entry(True, child)))
                 last = max(last, float(self.inner[child][-1]) if self.inner[child] else first)
             placed.sort()

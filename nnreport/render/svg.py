@@ -59,12 +59,13 @@ def label(
 
 
 def picture(width: float, height: float, name: str, content: str, **pairs: object) -> str:
-    """A whole ``<svg>`` whose alternative text is ``name``."""
+    """A whole ``<svg>`` whose alternative text is ``name``; the class ``mini`` is one without any text."""
     pairs.setdefault("role", "img")
+    font = "" if pairs.get("class_") == "mini" else f' font-family="{text(FONT)}"'
     head = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": f"0 0 {num(width)} {num(height)}",
         "width": num(width),
         "height": num(height),
     }
-    return f'<svg{attributes(head)} font-family="{text(FONT)}" aria-label="{text(name)}"{attributes(pairs)}>{content}</svg>'
+    return f'<svg{attributes(head)}{font} aria-label="{text(name)}"{attributes(pairs)}>{content}</svg>'
