@@ -128,10 +128,10 @@ def _place(where: str, text: str, option: str) -> tuple[Path | None, str]:
     if where.endswith(".py"):
         require_file(path)
         return path, ""
-    if _DOTTED.fullmatch(where):
-        return None, where
     if path.is_file():
         raise UsageError(f"{option} {text}: {where} is no Python file (its name does not end in .py)")
+    if _DOTTED.fullmatch(where):
+        return None, where
     if path.with_name(path.name + ".py").is_file():
         raise UsageError(f"{option} {text}: no such file {where}; did you mean {where}.py:{text.partition(':')[2]}?")
     require_file(path)
@@ -180,6 +180,8 @@ def parse_literals(call: str, text: str) -> tuple[tuple[Any, ...], dict[str, Any
     for keyword in tree.keywords:
         if keyword.arg is None:
             raise UsageError(f"{text}: **arguments cannot be unpacked here; write them out")
+        if keyword.arg in kwargs:
+            raise UsageError(f"{text}: {keyword.arg} is given twice")
         kwargs[keyword.arg] = _literal(keyword.value, f"{keyword.arg}={ast.unparse(keyword.value)}", text)
     return tuple(args), kwargs
 

@@ -67,15 +67,25 @@ def no_such_name(holder: Any, name: str, where: str) -> str:
     """``model.py has no 'Nte'; did you mean Net? It has the modules Net, Block and the function make.``"""
     from nnreport.inspector.candidates import candidates
 
-    here = [public for public in dir(holder) if not public.startswith("_")]
-    folded = {public.lower(): public for public in here}
-    near = folded.get(name.lower()) or next(
-        (folded[each] for each in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)), ""
-    )
+    listed, best = "", []
+    if isinstance(holder, types.ModuleType):
+        there = candidates(holder)
+        listed = "" if there.package else there.listed(generators=True)
+        best = [*there.classes, *there.functions, *there.instances, *there.generators]
+    near = _near(name, best) or _near(name, [public for public in dir(holder) if not public.startswith("_")])
     line = f"{where} has no {name!r}" + (f"; did you mean {near}?" if near else "")
-    if isinstance(holder, types.ModuleType) and not hasattr(holder, "__path__") and (listed := candidates(holder).listed(True)):
+    if listed:
         line += f"{'' if near else ';'} {'It' if near else 'it'} has {listed}"
     return line
+
+
+def _near(name: str, names: list[str]) -> str:
+    folded: dict[str, str] = {}
+    for each in names:
+        folded.setdefault(each.lower(), each)
+    return folded.get(name.lower()) or next(
+        (folded[each] for each in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)), ""
+    )
 
 
 def import_package(name: str, text: str) -> types.ModuleType:
