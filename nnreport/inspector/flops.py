@@ -119,6 +119,15 @@ def cudnn_rnn_backward(args: tuple[Any, ...], out: Any) -> int:
     return 2 * cudnn_rnn_flops(args, args[18])
 
 
+def grouped_mm(args: tuple[Any, ...], out: Any) -> int:
+    """Rows of one side belong to groups, each with a matrix of its own: every row still meets exactly one matrix. (t, k) @ (g, k, n)
+    and (g, m, k) @ (k, t) are 2 t k n and 2 m k t; (m, t) @ (t, n), a sum per group, is 2 m t n; with groups on both sides, bmm."""
+    first, second = args[0], args[1]
+    return (
+        2 * first.numel() * second.shape[-1] if first.dim() == 2 or second.dim() == 3 else 2 * first[0].numel() * second.shape[-1]
+    )
+
+
 def trilinear(args: tuple[Any, ...], out: Any) -> int:
     """``F.bilinear``: two products per element of the expanded (…, out, in1, in2) array, plus the sum."""
     sizes: list[int] = []
@@ -133,7 +142,7 @@ def trilinear(args: tuple[Any, ...], out: Any) -> int:
 FORMULAS: dict[str, Formula] = {
     "mm": mm, "addmm": addmm, "bmm": bmm, "baddbmm": baddbmm, "mv": mv, "addmv": addmv, "dot": dot, "vdot": dot, "_int_mm": mm,
     "addbmm": baddbmm, "_scaled_mm": mm, "linear": linear, "mkldnn_linear": linear, "_addmm_activation": addmm,
-    "_trilinear": trilinear, "convolution": convolution, "_convolution": convolution,
+    "_trilinear": trilinear, "_grouped_mm": grouped_mm, "convolution": convolution, "_convolution": convolution,
     "convolution_backward": convolution_backward, "convolution_overrideable": convolution,
     "_scaled_dot_product_flash_attention": attention, "_scaled_dot_product_flash_attention_for_cpu": attention,
     "_scaled_dot_product_efficient_attention": attention, "_scaled_dot_product_cudnn_attention": attention,
@@ -149,7 +158,7 @@ FORMULAS: dict[str, Formula] = {
 UNCOUNTED = (
     "_fft_", "linalg_", "_linalg_", "cholesky", "_sparse_mm", "sspaddmm", "_ctc_loss", "_flash_attention", "_efficient_attention",
     "_native_multi_head_attention", "_transformer_encoder_layer", "_lstm_mps", "lstm_mps", "miopen_rnn", "flex_attention",
-    "_grouped_mm", "_scaled_grouped_mm", "_weight_int", "triangular_solve", "_cdist_forward", "_cdist_backward", "_pdist_forward",
+    "_scaled_grouped_mm", "_weight_int", "triangular_solve", "_cdist_forward", "_cdist_backward", "_pdist_forward",
     "lu_unpack", "lu_solve", "ormqr", "geqrf",
 )  # fmt: skip
 """Beginnings of operator names that do much arithmetic and have no formula."""
