@@ -815,7 +815,7 @@ class SourceFile(Record):
 # ------------------------------------------------------------------------------------------------------------ together
 
 
-class Stage(Record):
+class Stage(Record, omit_defaults=False):
     """One stage of the inspection."""
 
     name: str
