@@ -118,5 +118,5 @@ def test_wrong_spelling_is_one_line(text: str, line: str) -> None:
 def test_a_near_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sample.pt").write_bytes(b"")
-    with pytest.raises(UsageError, match="did you mean sample.pt"):
+    with pytest.raises(UsageError, match=r"did you mean sample\.pt"):
         parse_input("@sampel.pt")

@@ -112,5 +112,5 @@ def test_nothing_is_evaluated(tmp_path: Path) -> None:
 
 
 def test_an_option_needs_a_name() -> None:
-    with pytest.raises(UsageError, match="--data model.py: name what to use from the file"):
+    with pytest.raises(UsageError, match=r"--data model\.py: name what to use from the file"):
         parse_reference("model.py", "--data")
