@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from nnreport.facts import Number
@@ -85,7 +86,9 @@ def line(
     if len(series) > 1:
         parts.append(_legend(series, right, top))
     grid = f"{num(left)} {num(right)} {num(top)} {num(bottom)}"
-    svg = picture(width, height, name, "".join(parts), data_plot=grid)
+    gaps = {b - a for a, b in pairwise(x)}
+    at = " ".join(format.number(value).replace(",", "") for value in x) if len(gaps) > 1 else None
+    svg = picture(width, height, name, "".join(parts), data_plot=grid, data_x=at)
     return Chart(svg, name, head, rows, "line")
 
 

@@ -134,6 +134,7 @@ def script_data(
         "place": [where(drawn.places.get(layer.module.path)) for layer in all_layers],
         "marks": marks,
         "findings": [[a, f.severity, f.check] for a, f in zip(anchors, report.findings, strict=True)],
+        "shows": [where(page_findings.place_of(finding, drawn)) for finding in report.findings],
         "levels": [
             [index.get(level.base, 0), -1 if level.above is None else level.above, level.title, level.items]
             for level in drawn.levels

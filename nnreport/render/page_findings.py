@@ -91,6 +91,8 @@ def quote(where: Location | None, source: list[SourceFile]) -> list[tuple[int, s
         return [(where.line, where.text, True)] if where.text else []
     first, last = max(1, where.line - 2), min(len(lines), where.line + 2)
     some = [(number, lines[number - 1].rstrip(), number == where.line) for number in range(first, last + 1)]
+    while some and not some[-1][1].strip():
+        some.pop()
     margin = min((len(line) - len(line.lstrip()) for _, line, _ in some if line.strip()), default=0)
     return [(number, line[margin:][:200], here) for number, line, here in some]
 

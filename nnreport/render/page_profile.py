@@ -7,6 +7,7 @@ from typing import Any
 from nnreport.facts import Facts, ModuleCost, Profile
 from nnreport.render import charts, format
 from nnreport.render.charts import Bar, Chart
+from nnreport.render.page_training import HALF, WHOLE
 
 
 def step_chart(profile: Profile) -> Chart | None:
@@ -19,7 +20,7 @@ def step_chart(profile: Profile) -> Chart | None:
         parts.append(("rest", rest))
     total = sum(value for _, value in parts) or 1.0
     items = [Bar(name, [value], f"{format.seconds(value)}, {format.percent(value / total, 0)}") for name, value in parts]
-    return charts.bars("One training step", items, ["time"], unit="s")
+    return charts.bars("One training step", items, ["time"], unit="s", width=HALF)
 
 
 def module_chart(profile: Profile) -> Chart | None:
@@ -36,7 +37,7 @@ def module_chart(profile: Profile) -> Chart | None:
         )
         for cost in some[:60]
     ]
-    return charts.bars("Time per module and step, own time", items, ["forward", "backward"], unit="s", limit=16)
+    return charts.bars("Time per module and step, own time", items, ["forward", "backward"], unit="s", limit=16, width=WHOLE)
 
 
 def reach(cost: ModuleCost, profile: Profile) -> str:
@@ -54,7 +55,7 @@ def memory_chart(profile: Profile) -> Chart | None:
         ("activations", profile.activations_memory),
     ]
     items = [Bar(name, [float(value)], format.size(value)) for name, value in parts if value]
-    return charts.bars("Memory of one training step", items, ["size"], unit="bytes") if items else None
+    return charts.bars("Memory of one training step", items, ["size"], unit="bytes", width=HALF) if items else None
 
 
 def operators(profile: Profile) -> list[list[str]]:

@@ -9,6 +9,8 @@ from nnreport.facts import ActivationSeries, Facts, Number, Probe
 from nnreport.render import charts, format
 from nnreport.render.charts import Chart, Level, Line
 
+HALF, WHOLE = 530, 1080
+"""Widths of a chart that shares its row, and of one that has it alone."""
 COLUMNS = 12
 """Columns of a heat map: a longer series is thinned out."""
 
@@ -29,7 +31,8 @@ def loss_charts(facts: Facts) -> tuple[Chart, Chart] | None:
         series.append(Line("trained on", tried.longer_losses, 2))
     steps = range(max(len(line.values) for line in series))
     kinds = [
-        charts.line("Loss over the probe's steps", series, steps, y_label="loss", log=log, levels=levels) for log in (False, True)
+        charts.line("Loss over the probe's steps", series, steps, y_label="loss", log=log, levels=levels, width=HALF)
+        for log in (False, True)
     ]
     return kinds[0], kinds[1]
 
@@ -46,7 +49,11 @@ def rate_chart(facts: Facts) -> Chart | None:
             series.append(Line(f"lr {trial.learning_rate:.3g}", trial.losses))
     steps = range(max(len(line.values) for line in series))
     log = any((v := format.finite(value)) is not None and v > 0 for line in series for value in line.values)
-    return charts.line("Loss at other learning rates", series, steps, y_label="loss", log=log) if len(series) > 1 else None
+    return (
+        charts.line("Loss at other learning rates", series, steps, y_label="loss", log=log, width=HALF)
+        if len(series) > 1
+        else None
+    )
 
 
 def norm_chart(probe: Probe) -> Chart | None:
@@ -86,7 +93,7 @@ def heat_maps(probe: Probe) -> list[dict[str, Any]]:
         rows = [(row, values) for row, values in rows if values]
         if rows:
             cells = [[values[i] if i < len(values) else None for i in keep] for _, values in rows]
-            chart = charts.heatmap(name, [row for row, _ in rows], columns, cells, **more)
+            chart = charts.heatmap(name, [row for row, _ in rows], columns, cells, width=WHOLE, **more)
             made.append({"key": key, "name": name, "how": how, "chart": chart})
 
     named = [(activation_name(series), series) for series in probe.activations]
@@ -121,7 +128,7 @@ def dead_chart(probe: Probe) -> Chart | None:
         charts.Bar(activation_name(s), [s.dead or 0.0], f"{format.percent(s.dead, 0)} of {s.units}", f"{s.dead_samples} samples")
         for s in some
     ]
-    return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=40, most=1.0)
+    return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=40, most=1.0, width=WHOLE)
 
 
 def activation_name(series: ActivationSeries) -> str:
