@@ -52,14 +52,18 @@ def test_checks_know_facts_and_findings_only():
 
 def test_renderers_know_no_inspector():
     for path in files("render"):
-        wrong = {name for name in all_imported(path) if name.startswith(("nnreport.inspector", "nnreport.cli", "nnreport.session"))}
+        wrong = {
+            name for name in all_imported(path) if name.startswith(("nnreport.inspector", "nnreport.cli", "nnreport.session"))
+        }
         assert not wrong, f"{path.name} imports {wrong}"
 
 
 def test_the_inspector_knows_neither_checks_nor_pages():
     for path in files("inspector"):
         ours = {name for name in all_imported(path) if name.startswith("nnreport.")}
-        wrong = {name for name in ours if name.startswith(("nnreport.checks", "nnreport.render", "nnreport.cli", "nnreport.session"))}
+        wrong = {
+            name for name in ours if name.startswith(("nnreport.checks", "nnreport.render", "nnreport.cli", "nnreport.session"))
+        }
         assert not wrong, f"{path.name} imports {wrong}"
 
 
