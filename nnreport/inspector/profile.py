@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -72,16 +71,15 @@ def run_profile(model: nn.Module, task: Task, graph: Graph | None, tree: Tree | 
     device = task.device
     wait = waiter(device)
     base = peak_reset(device)
-    copy = clone(model).to(device).train()
+    copy = clone(model).to(device).train(task.mode == "train")
     with seeded(task.seed, device), torch.enable_grad():
         bench = Bench(copy, task, task.data.first, task.new_optimizer(copy), wait)
         profile = Profile(batch=batch_size(bench.batch) or 0)
         warm_up(bench, profile)
         splits = plain_steps(bench)
-        profile.step = median(s.step for s in splits)
-        profile.forward = median(s.forward for s in splits)
-        profile.backward = median(s.backward for s in splits)
-        profile.optimizer = median(s.optimizer for s in splits)
+        middle = sorted(splits, key=lambda split: split.step)[len(splits) // 2]
+        profile.step, profile.forward = middle.step, middle.forward
+        profile.backward, profile.optimizer = middle.backward, middle.optimizer
         if base is not None:
             profile.peak_memory = max(peak_of(device) - base, 0)
         watched = watched_steps(bench)

@@ -143,6 +143,38 @@ def test_influence(how, gradient, moves, train_only):
     assert (entry.name, entry.gradient, entry.moved > 0, entry.train_only) == ("y", gradient, moves, train_only)
 
 
+@pytest.mark.parametrize(("how", "moves"), [("ignores", False), ("reads", True)])
+def test_a_zero_initialised_head_hides_no_input(how, moves):
+    class Headed(TwoInputs):
+        def __init__(self) -> None:
+            super().__init__(how)
+            self.head = nn.Linear(4, 4)
+            nn.init.zeros_(self.head.weight)
+
+        def forward(self, x, y):
+            return self.head(super().forward(x, y))
+
+    x, y = experiments_of(Headed(), "4,6", "y=4,6").influence
+    assert x.gradient
+    assert x.moved > 0
+    assert (y.gradient, y.moved > 0) == (moves, moves)
+
+
+def test_a_model_that_changes_its_input_in_place():
+    class Scaling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.fc(x.mul_(2))
+
+    found = experiments_of(Scaling(), "4,6")
+    assert found.nondeterminism == 0.0
+    assert found.influence[0].gradient
+    assert found.mixing.absolute == 0.0
+
+
 def test_tokens_have_no_gradient_and_move():
     class Bag(nn.Module):
         def __init__(self) -> None:

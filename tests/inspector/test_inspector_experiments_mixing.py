@@ -123,6 +123,7 @@ SICK = [
     (SoftmaxOverBatch(0), ["4,6"], "", "softmax"),
     (Centred(0), ["4,6"], "", "sub"),
     (FirstSample(), ["4,6"], "", "cat"),
+    (ZeroHead(0), ["4,6"], "body", "softmax"),
 ]
 
 
@@ -219,11 +220,26 @@ class Pooled(nn.Module):
 class Constant(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.fc = nn.Linear(6, 4)
-        nn.init.zeros_(self.fc.weight)
+        self.bias = nn.Parameter(torch.randn(4))
 
     def forward(self, x):
-        return self.fc(x)
+        return 0 * x[:, :4] + self.bias
+
+
+class ZeroHead(nn.Module):
+    """Starts at zero, as the heads of diffusion models do; what happens before it shows only once the head is moved."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.body = SoftmaxOverBatch(dim)
+        self.norm = nn.LayerNorm(3)
+        self.head = nn.Linear(3, 3)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x):
+        return self.head(self.norm(self.body(x)))
 
 
 HEALTHY = [
@@ -236,6 +252,7 @@ HEALTHY = [
     (Centred(1), ["4,6"]),
     (Convolutional(), ["2,3,9,9"]),
     (Noisy(), ["4,6"]),
+    (ZeroHead(1), ["4,6"]),
 ]
 
 

@@ -32,8 +32,10 @@ def influence(lab: Lab, found: Experiments) -> None:
     if not keys:
         return
     model = lab.calm
-    before = lab.run(model, inputs)
-    gradients = gradients_at(lab, inputs)
+    before, gradients = lab.run(model, inputs), gradients_at(lab, lab.calm, inputs)
+    if not any(gradients.values()) and difference(before, lab.run(model, other)) == 0.0:
+        model = lab.stirred  # a zero-initialised head hides everything
+        before, gradients = lab.run(model, inputs), gradients_at(lab, model, inputs)
     for position, (name, tensor) in enumerate(keys):
         entry = InputInfluence(name=name, gradient=gradients.get(position))
         entry.constant = tensor.numel() < 2 or bool((tensor == tensor.reshape(-1)[0]).all())
@@ -111,7 +113,7 @@ def moved_by(
     return moved
 
 
-def gradients_at(lab: Lab, inputs: Inputs) -> dict[int, bool]:
+def gradients_at(lab: Lab, model: nn.Module, inputs: Inputs) -> dict[int, bool]:
     """Position -> a non-zero gradient of a random combination of all outputs arrives (a plain sum of a softmax's is zero)."""
     free = inputs.map(lambda t: t.detach().clone().requires_grad_(t.is_floating_point() or t.is_complex()))
     asked = [(i, t) for i, t in enumerate(free.tensors()) if t.requires_grad]
@@ -119,7 +121,8 @@ def gradients_at(lab: Lab, inputs: Inputs) -> dict[int, bool]:
         return {}
     try:
         with seeded(lab.seed, lab.device), torch.enable_grad():
-            outputs = [t for _, t in output_tensors(lab.calm(*free.args, **free.kwargs)) if t.requires_grad]
+            given = free.map(torch.clone)
+            outputs = [t for _, t in output_tensors(model(*given.args, **given.kwargs)) if t.requires_grad]
             if not outputs:
                 return {i: False for i, _ in asked}
             # one scalar: to be given weights, autograd.grad would import sympy

@@ -27,6 +27,9 @@ CALIBRATION_BATCHES = 3
 CALIBRATION_SAMPLES = 8
 """Fresh running statistics (mean 0, variance 1) make eval outputs look constant: relative spread 1e-5 where train mode gives
 0.6. Three batches of eight are enough to tell samples apart again."""
+STIR = 0.02
+"""Standard deviation of the noise in zero-initialised matrices; the usual scale of a transformer's weights."""
+NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 PARAMETERS_OF_DISTRIBUTIONS = ("logits", "loc", "mean")
 
 
@@ -91,6 +94,21 @@ class Lab:
             m.eval()
         return copy
 
+    @cached_property
+    def stirred(self) -> nn.Module:
+        """The calm copy with noise in every matrix that is all zero: behind a zero-initialised head or branch nothing moves the
+        output, whatever reads the input."""
+        copy = clone(self.calm)
+        with seeded(self.seed + 17, self.device), torch.no_grad():
+            for parameter in copy.parameters():
+                if parameter.dim() > 1 and parameter.is_floating_point() and not bool(parameter.any()):
+                    parameter.normal_(0.0, STIR)
+            for norm in copy.modules():
+                gain = getattr(norm, "weight", None)
+                if isinstance(norm, NORMS) and gain is not None and not bool(gain.any()):
+                    gain.fill_(1.0)
+        return copy
+
     def run(self, model: nn.Module, inputs: Inputs, seed: int = 0, gradient: bool = False) -> list[tuple[str, Tensor]]:
         """One forward under a seed; all tensors of its output with their names.
 
@@ -98,6 +116,7 @@ class Lab:
         """
         self.clock.check()
         with seeded(self.seed + seed, self.device), torch.set_grad_enabled(gradient):
+            inputs = inputs.map(torch.clone)  # some models change their inputs in place
             return output_tensors(model(*inputs.args, **inputs.kwargs))
 
     @cached_property

@@ -7,6 +7,7 @@ true faults moved the others by 0.002 to 0.05 of the output's standard deviation
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from nnreport.facts import Experiments, Mixing
 from nnreport.inspector.trials.axes import Axis, batch_axes, unlike
+from nnreport.inspector.trials.clock import OutOfTime
 from nnreport.inspector.trials.lab import Lab
 from nnreport.inspector.trials.pool import Inputs, NoBatch
 from nnreport.inspector.trials.watch import first_parting, node_of
@@ -53,15 +55,39 @@ def mixing(lab: Lab, found: Experiments) -> None:
     result = Mixing(samples=0)
     found.mixing = result
     try:
-        batches = bench(lab, result)
-        if batches is not None:
-            compare(lab, result, *batches)
+        bench = prepare(lab, result)
+        if bench is None:
+            return
+        if not compare(bench, result):
+            bench.model = lab.stirred  # a zero-initialised head hides everything
+            bench.outputs = bench.run(bench.inputs)
+            if not compare(bench, result):
+                result.reason = "the output does not react to its own sample either"
     except NoBatch as why:
         result.reason = str(why)
 
 
-def bench(lab: Lab, result: Mixing) -> tuple[Inputs, Inputs, Outputs, list[Axis]] | None:
+@dataclass
+class Bench:
     """A batch, as many other samples, the outputs of the first and where the samples lie in them."""
+
+    lab: Lab
+    model: nn.Module
+    inputs: Inputs
+    other: Inputs
+    outputs: Outputs
+    axes: list[Axis]
+
+    def run(self, inputs: Inputs) -> Outputs:
+        return self.lab.run(self.model, inputs)
+
+    def replacing(self, rows: list[int]) -> Moved:
+        """What moves when ``rows`` are replaced."""
+        return movement(self.outputs, self.run(self.inputs.with_rows(self.other, rows)), self.axes, rows)
+
+
+def prepare(lab: Lab, result: Mixing) -> Bench | None:
+    """Finds the batch axis of the outputs, with numbers of samples that the model takes. None, and a reason, if there is none."""
     sizes = unlike(lab.graph)
     given = lab.sample.batch or 0
     tries = [(sizes[0], sizes[1]), (given, 2 * given), (2, 4)]
@@ -69,9 +95,10 @@ def bench(lab: Lab, result: Mixing) -> tuple[Inputs, Inputs, Outputs, list[Axis]
         inputs, other = lab.pool.draw(small, 0), lab.pool.draw(small, 1)
         if inputs.batch is None:
             raise NoBatch("the inputs share no leading axis")
+        wider = lab.pool.draw(large, 2)
         try:
-            outputs, wide = lab.run(lab.calm, inputs), lab.run(lab.calm, lab.pool.draw(large, 2))
-        except NoBatch:
+            outputs, wide = lab.run(lab.calm, inputs), lab.run(lab.calm, wider)
+        except OutOfTime:
             raise
         except Exception as error:
             result.reason = f"it does not run with other numbers of samples ({type(error).__name__})"
@@ -83,41 +110,35 @@ def bench(lab: Lab, result: Mixing) -> tuple[Inputs, Inputs, Outputs, list[Axis]
             reasons = list(dict.fromkeys(axis.reason for axis in axes)) or ["the output holds no tensor"]
             result.reason = f"no batch axis: {reasons[0]}"
             return None
-        return inputs, other, outputs, axes
+        return Bench(lab, lab.calm, inputs, other, outputs, axes)
     return None
 
 
-def compare(lab: Lab, result: Mixing, inputs: Inputs, other: Inputs, outputs: Outputs, axes: list[Axis]) -> None:
-    """Replaces samples and says what moved."""
-    count = result.samples
-    halves = [list(range(start, count, 2)) for start in (0, 1)]
+def compare(bench: Bench, result: Mixing) -> bool:
+    """Replaces samples and says what moved. False if not even their own outputs did."""
     worst: Moved | None = None
     changed: list[int] = []
     reacts = False
-    for half in halves:
-        after = lab.run(lab.calm, inputs.with_rows(other, half))
-        moved = movement(outputs, after, axes, half)
+    for half in (list(range(start, result.samples, 2)) for start in (0, 1)):
+        moved = bench.replacing(half)
         reacts = reacts or moved.own > moved.tolerance
         if worst is None or moved.others > worst.others:
             worst, changed = moved, half
         if moved.mixed:
             break
     assert worst is not None
-    record(result, worst, next((axis.axis for axis in axes if axis.axis is not None), None))
-    if not reacts:
-        result.reason = "the output does not react to its own sample either"
-        return
-    if not worst.mixed:
-        return
-    if movement(outputs, lab.run(lab.calm, inputs), axes, []).mixed:
+    record(result, worst, next((axis.axis for axis in bench.axes if axis.axis is not None), None))
+    if not worst.mixed or not reacts:
+        return reacts
+    if movement(bench.outputs, bench.run(bench.inputs), bench.axes, []).mixed:
         result.reason = "two forwards of one batch differ"
-        return
-    if sequence_first(lab, inputs, other, outputs, axes):
+    elif sequence_first(bench):
         result.axis = 1
         result.reason = "axis 1 behaves as the batch and axis 0 as a sequence (time-major): nothing can be said"
-        return
-    pairs(lab, result, inputs, other, outputs, axes, worst)
-    locate(lab, result, inputs, inputs.with_rows(other, changed), changed)
+    else:
+        pairs(bench, result, worst)
+        locate(bench, result, changed)
+    return True
 
 
 def movement(before: Outputs, after: Outputs, axes: list[Axis], changed: list[int]) -> Moved:
@@ -169,10 +190,10 @@ def record(result: Mixing, moved: Moved, axis: int | None) -> None:
     result.axis = axis
 
 
-def pairs(lab: Lab, result: Mixing, inputs: Inputs, other: Inputs, outputs: Outputs, axes: list[Axis], worst: Moved) -> None:
+def pairs(bench: Bench, result: Mixing, worst: Moved) -> None:
     """Which sample moves which: one is replaced at a time. The largest movement seen is the result's."""
     for i in range(min(result.samples, 3)):
-        moved = movement(outputs, lab.run(lab.calm, inputs.with_rows(other, [i])), axes, [i])
+        moved = bench.replacing([i])
         result.pairs += [[i, j] for j in moved.rows]
         if moved.others > worst.others:
             worst = moved
@@ -183,33 +204,34 @@ def pairs(lab: Lab, result: Mixing, inputs: Inputs, other: Inputs, outputs: Outp
 # ------------------------------------------------------------------------------------------------------------ time-major
 
 
-def sequence_first(lab: Lab, inputs: Inputs, other: Inputs, outputs: Outputs, axes: list[Axis]) -> bool:
+def sequence_first(bench: Bench) -> bool:
     """Axis 1 is the batch and axis 0 a sequence, as ``nn.LSTM`` and ``nn.Transformer`` have it by default.
 
     The samples along axis 1 do not mix, and putting them in another order puts the outputs in that order and changes nothing
     else. A model that was meant for (N, L, …) and forgot ``batch_first`` shows itself by giving one row per leading index
     (N, C), or by position encodings along axis 1.
     """
+    inputs = bench.inputs
     tensors = inputs.tensors()
     if any(t.dim() < 2 for t in tensors) or len({t.shape[1] for t in tensors}) != 1:
         return False
     width = tensors[0].shape[1]
-    kept = [(name, out) for (name, out), axis in zip(outputs, axes, strict=True) if axis.axis == 0]
+    kept = [(name, out) for (name, out), axis in zip(bench.outputs, bench.axes, strict=True) if axis.axis == 0]
     if width < 2 or not kept or any(out.dim() < 2 or out.shape[1] != width for _, out in kept):
         return False
     names = {name for name, _ in kept}
     columns = list(range(0, width, 2))
-    replaced = inputs.map(exchanged(other, columns))
-    after = [(n, t) for n, t in lab.run(lab.calm, replaced) if n in names]
+    replaced = inputs.map(exchanged(bench.other, columns))
+    after = [(n, t) for n, t in bench.run(replaced) if n in names]
     along = [Axis(name, 1) for name, _ in kept]
     if movement(kept, after, along, columns).mixed:
         return False
     order = [*range(1, width), 0]
-    turned = [(n, t) for n, t in lab.run(lab.calm, inputs.map(lambda t: t[:, order])) if n in names]
+    turned = [(n, t) for n, t in bench.run(inputs.map(lambda t: t[:, order])) if n in names]
     return not movement([(n, t[:, order]) for n, t in kept], turned, along, []).mixed
 
 
-def exchanged(other: Inputs, columns: list[int]):  # type: ignore[no-untyped-def]
+def exchanged(other: Inputs, columns: list[int]) -> Callable[[Tensor], Tensor]:
     """Replaces ``columns`` of axis 1 by those of ``other``."""
     pairs = iter(other.tensors())
 
@@ -224,7 +246,7 @@ def exchanged(other: Inputs, columns: list[int]):  # type: ignore[no-untyped-def
 # ----------------------------------------------------------------------------------------------------------------- where
 
 
-def locate(lab: Lab, result: Mixing, inputs: Inputs, after: Inputs, changed: list[int]) -> None:
+def locate(bench: Bench, result: Mixing, changed: list[int]) -> None:
     """Names the first operation with a row per sample whose rows moved though their samples stayed."""
     count = result.samples
     stay = [i for i in range(count) if i not in changed]
@@ -241,9 +263,9 @@ def locate(lab: Lab, result: Mixing, inputs: Inputs, after: Inputs, changed: lis
         distance = torch.nan_to_num(a[stay] - b[stay], posinf=0.0, neginf=0.0).abs()
         return bool(distance.numel()) and float(distance.max()) > TOLERANCE * scale
 
-    model: nn.Module = lab.calm
-    forwards = (lambda: lab.run(model, inputs), lambda: lab.run(model, after))
-    place = first_parting(model, forwards, look, parts)
+    after = bench.inputs.with_rows(bench.other, changed)
+    forwards = (lambda: bench.run(bench.inputs), lambda: bench.run(after))
+    place = first_parting(bench.model, forwards, look, parts)
     if place is not None:
         result.module, result.operation, result.location = place.module, place.operation, place.location
-        result.node = node_of(lab.graph, place)
+        result.node = node_of(bench.lab.graph, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -14,8 +15,10 @@ from nnreport.inspector.trials.training import affordable, fall, train
 
 WELL = 0.5
 """A loss that fell by half over the probe is no reason to try higher rates; one that did so at another rate ends the search."""
+BADLY = 0.1
+"""A loss that fell by less may do better at a lower rate."""
 UNSTEADY = 0.3
-"""Spread of the last half's losses over the start, from which a lower rate is tried."""
+"""All rises of the last half together, over the start, from which a lower rate is tried."""
 HIGHER = (10.0, 100.0, 1000.0)
 ITERATIONS = 8
 SETTLED = 0.02
@@ -34,10 +37,11 @@ def wanted(losses: list[float]) -> list[float]:
     """The factors worth trying after a run with these losses; none where it fell well and steadily."""
     fell = fall(losses)
     last = losses[len(losses) // 2 :]
+    start = max(abs(losses[0]), 1e-12)
     finite = all(map(math.isfinite, losses))
-    spread = (max(last) - min(last)) / max(abs(losses[0]), 1e-12) if finite else math.inf
+    rises = sum(max(b - a, 0.0) for a, b in pairwise(last)) / start if finite else math.inf
     factors: list[float] = []
-    if fell < WELL or spread > UNSTEADY or not finite or max(losses) > 2 * abs(losses[0]):
+    if fell < BADLY or rises > UNSTEADY or not finite or max(losses) > 2 * start:
         factors.append(0.1)
     if finite and fell < WELL:
         factors += HIGHER

@@ -22,6 +22,9 @@ from nnreport.inspector.blame import user_location
 from nnreport.inspector.outputs import named_tensors
 from nnreport.inspector.trace_names import SYNCS, operation_name, raw_name
 
+UNFILLED = ("empty", "new_empty")
+"""Functions whose results hold whatever was in memory."""
+
 
 @dataclass
 class Place:
@@ -91,7 +94,7 @@ class Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         raw = raw_name(func)
-        if raw in SYNCS or getattr(func, "__name__", "") in ("__get__", "__set__"):
+        if raw in SYNCS or raw.startswith(UNFILLED) or getattr(func, "__name__", "") in ("__get__", "__set__"):
             return result
         made = [t for _, t in named_tensors(result)]
         if made:
