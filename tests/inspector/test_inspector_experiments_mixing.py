@@ -114,6 +114,22 @@ class FirstSample(nn.Module):
         return torch.cat([y[:1] + 0.01 * y[1:2], y[1:]])
 
 
+class ZeroHead(nn.Module):
+    """Starts at zero, as the heads of diffusion models do; what happens before it shows only once the head is moved."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.body = SoftmaxOverBatch(dim)
+        self.norm = nn.LayerNorm(3)
+        self.head = nn.Linear(3, 3)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, x):
+        return self.head(self.norm(self.body(x)))
+
+
 SICK = [
     (Attention(False), ["4,10,8"], "attention", "multi_head_attention_forward"),
     (Encoder(False), ["4,10,8"], "encoder", None),
@@ -224,22 +240,6 @@ class Constant(nn.Module):
 
     def forward(self, x):
         return 0 * x[:, :4] + self.bias
-
-
-class ZeroHead(nn.Module):
-    """Starts at zero, as the heads of diffusion models do; what happens before it shows only once the head is moved."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.body = SoftmaxOverBatch(dim)
-        self.norm = nn.LayerNorm(3)
-        self.head = nn.Linear(3, 3)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        nn.init.zeros_(self.norm.weight)
-
-    def forward(self, x):
-        return self.head(self.norm(self.body(x)))
 
 
 HEALTHY = [
