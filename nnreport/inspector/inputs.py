@@ -196,7 +196,7 @@ def _check_size(text: InputText, recipe: Recipe) -> None:
     """An input beyond the memory gets a line, not the kernel's killer."""
     import psutil
 
-    size = torch.empty(0, dtype=getattr(torch, recipe.dtype)).element_size()
+    size = getattr(torch, recipe.dtype).itemsize
     for length in text.shape or ():
         size *= length
     free = psutil.virtual_memory().available

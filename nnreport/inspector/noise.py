@@ -67,8 +67,9 @@ def redraw(given: torch.Tensor, shape: tuple[int, ...], generator: torch.Generat
             return source.gather(0, chosen).to(device)
         return flat[torch.randint(flat.numel(), shape, generator=generator)].to(device)
     if rows >= 2:
-        first = source[torch.randint(rows, (shape[0],), generator=generator)]
-        second = source[torch.randint(rows, (shape[0],), generator=generator)]
+        chosen = torch.randint(rows, (shape[0],), generator=generator)
+        first = source[chosen]
+        second = source[(chosen + torch.randint(1, rows, (shape[0],), generator=generator)) % rows]
         share = torch.rand((shape[0],) + (1,) * (source.dim() - 1), generator=generator)
         mixed = torch.lerp(first.float(), second.float(), share) if not source.is_complex() else first
         return mixed.to(source.dtype).to(device)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+_QUOTED_ANNOTATION = re.compile(r": '([^']*)'(?=[,)]| =)")
 _MODULE_PREFIX = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 
 
@@ -77,7 +78,7 @@ def shown_signature(signature: inspect.Signature | None) -> str:
     if signature is None:
         return "(…)"
     text = str(signature.replace(return_annotation=inspect.Signature.empty))
-    return _MODULE_PREFIX.sub("", text)
+    return _MODULE_PREFIX.sub("", _QUOTED_ANNOTATION.sub(r": \1", text))
 
 
 def bind_error(
