@@ -9,7 +9,7 @@ from nnreport.inspector.trace_names import ZERO_GRADIENT
 
 
 def find_cuts(
-    nodes: Sequence[Node], soft: Collection[int], none: Collection[str], zero: Collection[str]
+    nodes: Sequence[Node], soft: Collection[int], left: Collection[int], none: Collection[str], zero: Collection[str]
 ) -> tuple[list[int], dict[str, list[str]]]:
     """(ids of the cutting nodes, id as text -> the parameters that it cuts off).
 
@@ -20,6 +20,7 @@ def find_cuts(
     Args:
         nodes: all nodes in order of execution; a node's id is its index.
         soft: comparisons whose input had a gradient.
+        left: nodes whose values leave torch (``item``, ``numpy``): what becomes of them is not seen.
         none: parameters that no path of the autograd graph leads to.
         zero: parameters whose gradient is exactly zero; only operations with a zero derivative (``round``) explain those, and
             only where there is no way around them.
@@ -33,7 +34,7 @@ def find_cuts(
         readers = [node.id for node in nodes if name in node.parameters]
         cuts = hard.cuts(readers)
         if not cuts:
-            loose = loose or Frontier(nodes, {node.id for node in nodes if node.cut} | set(soft))
+            loose = loose or Frontier(nodes, {node.id for node in nodes if node.cut} | set(soft), left)
             cuts = loose.cuts(readers)
         for cut in cuts:
             found.setdefault(cut, []).append(name)
@@ -52,7 +53,7 @@ class Frontier:
     One walk from the end to the beginning; sets are shared where they are equal.
     """
 
-    def __init__(self, nodes: Sequence[Node], cutting: set[int]) -> None:
+    def __init__(self, nodes: Sequence[Node], cutting: set[int], left: Collection[int] = ()) -> None:
         readers: list[list[int]] = [[] for _ in nodes]
         for node in nodes:
             for source in set(node.inputs):
@@ -69,7 +70,7 @@ class Frontier:
         """Cuts further on within the stretch without gradient."""
         for node in reversed(nodes):
             i, later = node.id, readers[node.id]
-            self.live[i] = node.kind == "output" or not node.outputs or any(self.live[j] for j in later)
+            self.live[i] = node.kind == "output" or not node.outputs or i in left or any(self.live[j] for j in later)
             dead[i] = empty.union(*(dead[j] for j in later if nodes[j].kind == "op" and not nodes[j].differentiable))
             if i in cutting and self.live[i]:
                 self.ahead[i] = dead[i] = dead[i] or frozenset({i})

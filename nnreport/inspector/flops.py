@@ -120,8 +120,9 @@ def cudnn_rnn_backward(args: tuple[Any, ...], out: Any) -> int:
 
 
 def grouped_mm(args: tuple[Any, ...], out: Any) -> int:
-    """Rows of one side belong to groups, each with a matrix of its own: every row still meets exactly one matrix. (t, k) @ (g, k, n)
-    and (g, m, k) @ (k, t) are 2 t k n and 2 m k t; (m, t) @ (t, n), a sum per group, is 2 m t n; with groups on both sides, bmm."""
+    """Rows of one side belong to groups, each with a matrix of its own: every row still meets exactly one matrix. (t, k) @
+    (g, k, n) and (g, m, k) @ (k, t) are 2 t k n and 2 m k t; (m, t) @ (t, n), a sum per group, is 2 m t n; with groups on both
+    sides it is bmm."""
     first, second = args[0], args[1]
     return (
         2 * first.numel() * second.shape[-1] if first.dim() == 2 or second.dim() == 3 else 2 * first[0].numel() * second.shape[-1]

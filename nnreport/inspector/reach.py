@@ -36,8 +36,6 @@ class Backward:
     flops: int = 0
     uncounted: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
-    graph: list[Any] = field(default_factory=list)
-    """The autograd nodes, kept only where backward failed."""
 
 
 def differentiable(tensor: Tensor) -> bool:
@@ -51,6 +49,7 @@ def reach_of(
     inputs: Mapping[str, Tensor],
     seed: int,
     count: Callable[[int], None] | None = None,
+    watch: bool = False,
 ) -> Backward:
     """Differentiates all outputs at once, each weighed with fixed random numbers: in a plain sum a softmax or a normalised output
     would cancel to a gradient of zero.
@@ -62,6 +61,7 @@ def reach_of(
         inputs: leaf tensors that require a gradient, by input name.
         seed: of the weights.
         count: told the FLOPs of each backward operation while its autograd node runs.
+        watch: keep track of the node that runs, so that :attr:`Backward.failed` can name one that raises. Costs as much again.
     """
     found = Backward()
     roots = [(name, tensor) for name, tensor in outputs if differentiable(tensor)]
@@ -78,7 +78,7 @@ def reach_of(
     for tensor in [*model.parameters(), *inputs.values()]:
         tensor.grad = None
     last: list[int | None] = [None]
-    hooks = [node.register_prehook(remember(last, node)) for node in graph]
+    hooks = [node.register_prehook(remember(last, node)) for node in graph] if watch else []
     generator = torch.Generator().manual_seed(seed)
     scalar = torch.stack([projected(tensor, generator) for _, tensor in roots]).sum()
     counter = FlopMode(count)
@@ -86,7 +86,7 @@ def reach_of(
         with counter:
             scalar.backward()
     except Exception as error:
-        found.error, found.failed, found.graph = error, last[0], graph
+        found.error, found.failed = error, last[0]
     finally:
         for hook in hooks:
             hook.remove()

@@ -156,10 +156,14 @@ class Recorder:
         self.spans: list[tuple[int, int]] = []
         """(autograd sequence number at its start, node id), ascending: which operation made an autograd node."""
         self.soft_cuts: set[int] = set()
-        """Comparisons whose input had a gradient."""
+        """Comparisons whose input had a gradient, and operations inside custom autograd functions."""
         self.raised: Raised | None = None
         self.fault: BaseException | None = None
         self.known: dict[int, Known] = {}
+        self.given: set[int] = set()
+        """Ids of the inputs."""
+        self.left: dict[int | None, list[int]] = {}
+        """Call -> nodes whose values went to NumPy in it."""
         self.loose: dict[int, tuple[Tensor, int]] = {}
         """Unregistered parameters -> (the tensor, the node that read it first)."""
         self.rows: list[tuple[list[int], int]] = []
@@ -192,6 +196,7 @@ class Recorder:
 
     def add_input(self, name: str, tensor: Tensor) -> None:
         """An input of the model, before it runs."""
+        self.given.add(id(tensor))
         node = self.new_node("input", name, [], [tensor], None)
         self.remember([tensor], node)
 
@@ -302,6 +307,8 @@ class Recorder:
 
     def adopt(self, module: nn.Module, tensors: list[Tensor], given: Any, call: Call) -> None:
         """Results that no recorded operation made (a ScriptModule's, another thread's): one node for the whole module."""
+        if torch._C._are_functorch_transforms_active():
+            return
         strangers = [t for t in tensors if id(t) not in self.known and id(t) not in self.names and id(t) not in self.holders]
         if not strangers or len(self.nodes) >= self.limit:
             return
@@ -338,6 +345,8 @@ class Recorder:
         flat_tensors(args, tensors)
         if kwargs:
             flat_tensors(kwargs, tensors)
+        if torch._C._are_functorch_transforms_active():
+            tensors = [unwrapped(tensor) for tensor in tensors]
         flops = self.flops
         return Pending(
             tensors=tensors,
@@ -353,6 +362,8 @@ class Recorder:
     def after(self, kind: Kind, function: Any, pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         made: list[Tensor] = []
         flat_tensors(out, made)
+        if torch._C._are_functorch_transforms_active():
+            made = [unwrapped(tensor) for tensor in made]
         changed = [tensor for tensor, old in zip(pending.tensors, pending.versions, strict=True) if version(tensor) != old]
         if kind.name.endswith(("batch_norm", "instance_norm")):  # their running statistics are no results
             changed = [tensor for tensor in changed if id(tensor) not in self.names]
@@ -388,8 +399,10 @@ class Recorder:
             return
         if kind.name in COMPARISONS:
             self.soft_cuts.add(node.id)
-        elif kind.name in ZERO_GRADIENT or (not node.differentiable and not in_custom_function(pending.frame)):
-            node.cut = True
+        elif kind.name in ZERO_GRADIENT or not node.differentiable:
+            node.cut = not in_custom_function(pending.frame)
+            if not node.cut:
+                self.soft_cuts.add(node.id)
 
     def add_sync(self, kind: Kind, pending: Pending) -> None:
         """A value leaves torch. It stands among the nodes as well where a gradient is lost by it."""
@@ -408,6 +421,8 @@ class Recorder:
             node.reads = [tensor_info(tensor) for tensor in pending.tensors[: len(node.inputs)]]
         node.location = self.caller.find(pending.frame) if self.locate else None
         self.syncs.append(node)
+        if node.name == "numpy" and node.inputs:
+            self.left.setdefault(node.call, []).append(node.inputs[0])
 
     def failed(
         self,
@@ -447,7 +462,7 @@ class Recorder:
             parameter = self.names.get(id(tensor))
             if parameter is not None or id(tensor) in self.holders:
                 self.read.add(id(tensor))
-            if parameter is None and known is None and tensor.requires_grad and tensor.is_leaf:
+            if parameter is None and tensor.requires_grad and tensor.is_leaf and id(tensor) not in self.given:
                 parameter = "?"
                 self.read.add(id(tensor))
                 loose.append(tensor)
@@ -478,19 +493,24 @@ class Recorder:
 
     def add_constant(self, tensor: Tensor, call: Call | None) -> Known:
         """A tensor that no recorded operation made: an attribute, a global, something out of NumPy."""
-        node = Node(id=len(self.nodes), kind="constant", name=self.holders.get(id(tensor), ""), outputs=[tensor_info(tensor)])
+        name = self.holders.get(id(tensor), "")
+        node = Node(id=len(self.nodes), kind="constant", name=name, outputs=[tensor_info(tensor)])
+        came_from = [] if name or tensor.requires_grad else self.left.get(call.id if call else None, [])
+        if came_from:  # out of NumPy, into which a value went in this very call: torch sees no more of that way
+            node.kind, node.name, node.inputs = "op", "from_numpy", list(came_from)
+            node.reads = [info for i in came_from for info in self.nodes[i].outputs[:1]]
         if call is not None:
             node.call, node.module = call.id, call.module
         node.differentiable = tensor.requires_grad
         self.nodes.append(node)
-        self.rows.append(([], -1))
+        self.rows.append(([-1] * len(node.inputs), -1))
         self.remember([tensor], node)
         return self.known[id(tensor)]
 
     def remember(self, tensors: list[Tensor], node: Node) -> None:
         """These tensors come from this node from now on."""
         for i, tensor in enumerate(tensors):
-            row = self.sample(tensor) if i < TENSORS else -1
+            row = self.sample(tensor) if i < TENSORS and "empty" not in node.name else -1
             if i == 0:
                 self.rows[node.id] = (self.rows[node.id][0], row)
             self.known[id(tensor)] = Known(tensor, node.id, version(tensor), row)
@@ -538,6 +558,13 @@ def calling_keywords(module: nn.Module) -> dict[str, Any]:
             return found if isinstance(found, dict) else {}
         frame = frame.f_back
     return {}
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """What vmap and the like wrap: the tensor that the outside knows."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
 
 
 def in_custom_function(frame: FrameType | None) -> bool:

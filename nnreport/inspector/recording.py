@@ -34,6 +34,7 @@ class Names:
         holders: ``id(tensor) -> owner.attribute`` of plain tensor attributes and of stray modules' tensors.
         strays: modules and tensors that are held without being registered.
         modules: path -> module, strays included.
+        kept: the tensors themselves: a ScriptModule wraps its parameters anew once nobody holds them, under other ids.
     """
 
     paths: dict[int, str] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Names:
     holders: dict[int, str] = field(default_factory=dict)
     strays: list[Stray] = field(default_factory=list)
     modules: dict[str, nn.Module] = field(default_factory=dict)
+    kept: list[Tensor] = field(default_factory=list)
 
 
 def names_of(model: nn.Module, tree: Tree) -> Names:
@@ -51,6 +53,7 @@ def names_of(model: nn.Module, tree: Tree) -> Names:
     names.registered = frozenset(names.paths)
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         names.tensors[id(tensor)] = first.get(name, name)
+        names.kept.append(tensor)
     names.strays = find_strays(model)
     for stray in names.strays:
         if isinstance(stray.value, nn.Module):
@@ -59,6 +62,7 @@ def names_of(model: nn.Module, tree: Tree) -> Names:
             for name, tensor in [*stray.value.named_parameters(stray.path), *stray.value.named_buffers(stray.path)]:
                 if id(tensor) not in names.tensors:
                     names.holders.setdefault(id(tensor), name)
+                    names.kept.append(tensor)
         else:
             names.holders[id(stray.value)] = stray.path
     held = {

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 4
 """A given batch of at least this many is not widened: enough to see how samples differ."""
-WIDTHS = ((8, 2e10, 5e8), (4, 1e11, 1e9))
+WIDTHS = ((8, 1e10, 5e8), (4, 2e10, 1e9), (2, 4e10, 1e9))
 """(batch, FLOPs and bytes of activations up to which the second forward may take it), the first that fits."""
 CALIBRATION = 2
 """Batches that fresh BatchNorm statistics are calibrated on."""
@@ -85,9 +85,11 @@ class Tracer:
         self.tree = tree
         self.seed = seed
         self.traced = Traced(Graph(batch=sample.batch))
+        self.refreshed = False
+        """The tree has the shapes of lazy parameters."""
 
     def run(self) -> Traced:
-        copy = clone(self.model).eval()
+        copy = self.copied(train=False)
         first = self.as_given(copy)
         graph = self.traced.graph
         if first.error is not None:
@@ -117,8 +119,6 @@ class Tracer:
         """The forward as the user would run it, and the graph of it."""
         counter = FlopMode()
         first = record(copy, names_of(copy, self.tree), self.sample, self.seed, flops=counter)
-        if any(uninitialised(tensor) for tensor in [*self.model.parameters(), *self.model.buffers()]):
-            refresh_tree(self.tree, copy)
         recorder, graph = first.recorder, self.traced.graph
         graph.calls, graph.nodes, graph.syncs = recorder.calls, recorder.nodes, recorder.syncs
         graph.complete = first.error is None
@@ -132,6 +132,26 @@ class Tracer:
             self.note(f"The graph holds the first {kept:,} operations; {recorder.truncated:,} more were counted and not kept.")
         self.note_fault(first)
         return first
+
+    def copied(self, train: bool) -> nn.Module:
+        """A fresh copy of the user's model in one mode, ready to be recorded."""
+        with torch.no_grad():  # else a ScriptModule's copies hang on the user's own parameters
+            copy = clone(self.model)
+        trainable = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        for name, parameter in copy.named_parameters():
+            if parameter.requires_grad != (name in trainable):
+                parameter.requires_grad_(name in trainable)
+        self.materialise(copy.eval())
+        return copy.train(train)
+
+    def materialise(self, copy: nn.Module) -> None:
+        """A lazy module's first forward makes its parameters: that one is not recorded."""
+        if any(uninitialised(tensor) for tensor in [*copy.parameters(), *copy.buffers()]):
+            with torch.no_grad():
+                record(copy, Names(), self.sample, self.seed, operations=False)
+            if not self.refreshed:
+                refresh_tree(self.tree, copy)
+                self.refreshed = True
 
     def differentiate(self, copy: nn.Module, first: Recording) -> Backward:
         """One backward of what the first forward gave; FLOPs go to the calls that made them."""
@@ -154,9 +174,19 @@ class Tracer:
         graph.flops_backward = found.flops
         graph.uncounted = sorted({*graph.uncounted, *found.uncounted})
         if found.error is not None:
-            self.traced.failures.append(backward_failure(found, recorder, first.names.modules))
+            self.traced.failures.append(self.explain_backward(found, first))
         first.output = None
         return found
+
+    def explain_backward(self, found: Backward, first: Recording) -> Failure:
+        """Runs both passes once more, to see which operation's gradient raised."""
+        copy = self.copied(train=False)
+        again = record(copy, names_of(copy, self.tree), self.sample, self.seed)
+        if again.error is None and same_operations(first.recorder.nodes, again.recorder.nodes):
+            watched = reach_of(copy, again.outputs, again.names.tensors, {}, self.seed, watch=True)
+            if watched.error is not None:
+                return backward_failure(watched, again.recorder, again.names.modules)
+        return backward_failure(found, first.recorder, first.names.modules)
 
     # --------------------------------------------------------------------------------------------------------- 2. values
 
@@ -166,7 +196,7 @@ class Tracer:
         for sample in (self.widened(width), self.sample):
             if sample is None:
                 continue
-            copy = clone(self.model).eval()
+            copy = self.copied(train=False)
             self.calibrate(copy, sample)
             if self.value_pass(copy, sample, graph, backward):
                 return
@@ -242,23 +272,27 @@ class Tracer:
         width = self.width(self.traced.graph)
         calls: dict[str, int] = {}
         found: list[Backward] = []
-        missing = set(backward.none) | set(backward.zero)
+        none, zero = set(backward.none), set(backward.zero)
+        copy = self.copied(train=True)
+        names = names_of(copy, self.tree)
         for i in range(TRAIN_BATCHES):
-            sample = self.widened(width, i) or self.sample
-            copy = clone(self.model).train()
-            names = names_of(copy, self.tree)
-            recording = record(copy, names, sample, self.seed + i, operations=False)
+            for sample in (self.widened(width, i), self.sample):
+                if sample is not None:
+                    recording = record(copy, names, sample, self.seed + i, operations=False)
+                    if recording.error is None:
+                        break
             if recording.error is not None:
                 break
             for path, count in recording.recorder.counts.items():
                 calls[path] = max(count, calls.get(path, 0))
-            if not trainable or backward.error is not None or not missing:
+            if not trainable or backward.error is not None or not (none or zero):
                 break
             reached = reach_of(copy, recording.outputs, names.tensors, {}, self.seed)
             if reached.error is not None:
                 break
             found.append(reached)
-            missing &= set(reached.none) | set(reached.zero)
+            none &= set(reached.none)
+            zero = set()  # one more batch is enough for those
         return calls, found
 
     def reach(self, soft: Collection[int], backward: Backward, trained: Sequence[Backward]) -> Reach:
@@ -273,7 +307,8 @@ class Tracer:
             inputs=backward.inputs,
         )
         nodes = self.traced.graph.nodes
-        reach.cuts, reach.cut_parameters = find_cuts(nodes, soft, reach.none, reach.zero)
+        left = {i for sync in self.traced.graph.syncs for i in sync.inputs}
+        reach.cuts, reach.cut_parameters = find_cuts(nodes, soft, left, reach.none, reach.zero)
         outputs = backward.outputs or next((other.outputs for other in trained if other.outputs), [])
         if outputs:
             shown = ", ".join(name or "the output" for name in outputs[:4]) + (", …" if len(outputs) > 4 else "")

@@ -103,16 +103,14 @@ def backward_failure(backward: Backward, recorder: Recorder, modules: Mapping[st
 
 def changed_in_place(message: str, needing: Node | None, recorder: Recorder) -> tuple[Node | None, str, str]:
     """(the operation that changed the value, what was expected, how to mend it)."""
-    match = re.search(r"\[\S+ \[([\d, ]*)\]\](?:, which is output \d+ of (\w+))?", message)
+    match = re.search(r"\[\S+ \[([\d, ]*)\]\]", message)
     shape = [int(size) for size in match[1].split(",") if size.strip()] if match else []
-    maker = re.sub(r"Backward\d*$", "", match[2]) if match and match[2] else ""
     after = needing.id if needing is not None else -1
     later = [node for node in recorder.nodes if node.inplace and node.id >= after]
     same = [node for node in later if any(info.shape == shape for info in [*node.outputs, *node.reads])]
     node = next(iter(same or later), needing)
     saved = f"the value that {needing.name} keeps for its gradient" if needing is not None else "a value kept for a gradient"
-    expected = f"{saved} left as it is until backward" + (f" (made by {maker})" if maker else "")
-    return node, expected, in_place_hint(node)
+    return node, f"{saved} left as it is until backward", in_place_hint(node)
 
 
 def in_place_hint(node: Node | None) -> str:

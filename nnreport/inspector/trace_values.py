@@ -1,6 +1,6 @@
 """What tensors held, from samples of them: ranges, and how far the samples of a batch differ.
 
-Copying 4,096 elements costs microseconds; the statistics of some hundred tensors are then taken in one go. So a range costs about
+Copying 4,096 elements costs microseconds; the statistics of some hundred tensors are then taken in one go. So a range costs some
 10 µs a tensor, where eight reductions on each would cost 100.
 """
 
@@ -16,10 +16,23 @@ from nnreport.facts import Range
 
 ELEMENTS = 4096
 """Elements looked at in a tensor."""
-ROWS = 256
+ROWS = 128
 """Tensors whose statistics are taken together."""
+SMALL = 16
+"""Tensors of at most a 16th of the elements are kept apart from larger ones: a table is as wide as its widest row."""
 COPY = 1 << 22
 """Elements of a tensor with gaps in memory up to which it is laid out anew for sampling; larger ones are thinned first."""
+LARGEST = torch.finfo(torch.float32).max
+
+
+class Table:
+    """Samples that wait for their statistics: rows of (batch, features) in float32, padded."""
+
+    def __init__(self, batch: int, features: int) -> None:
+        self.batch, self.features = batch, features
+        self.buffer = torch.empty((ROWS, batch, features))
+        self.taken: list[tuple[int, int, bool]] = []
+        """Per row: (index of its range, elements per sample or in all, it has a batch axis)."""
 
 
 class Sampler:
@@ -31,13 +44,11 @@ class Sampler:
     """
 
     def __init__(self, batch: int | None) -> None:
-        self.batch = batch if batch and 2 <= batch <= ELEMENTS // 16 else 1
+        self.batch = batch if batch and 2 <= batch <= ELEMENTS // 64 else 1
         self.features = ELEMENTS // self.batch
         self.ranges: list[Range | None] = []
         self.spreads: list[float | None] = []
-        self.buffer = torch.empty((ROWS, self.batch, self.features), dtype=torch.float64)
-        self.taken: list[tuple[int, int, bool]] = []
-        """Per waiting row: (its index in ``ranges``, elements per sample, it has a batch axis)."""
+        self.tables = [Table(self.batch, max(1, self.features // SMALL)), Table(self.batch, self.features)]
 
     def take(self, tensor: Tensor) -> int:
         """Index of the tensor's range in :attr:`ranges`, or -1 where it cannot be read."""
@@ -54,69 +65,80 @@ class Sampler:
         tensor = tensor.detach()
         if tensor.is_complex():
             tensor = tensor.abs()
-        row = self.buffer[len(self.taken)]
         grid = self.batch > 1 and tensor.dim() > 0 and tensor.shape[0] == self.batch
         if not tensor.is_contiguous() and count > COPY:
             tensor = thinned(tensor, keep_first=grid)
             count = tensor.numel()
         if grid:
             flat = tensor.reshape(self.batch, count // self.batch)
-            step = stride_for(flat.shape[1], self.features)
-            picked = flat[:, ::step][:, : self.features]
-            kept = picked.shape[1]
+            picked = flat[:, :: stride_for(flat.shape[1], self.features)][:, : self.features]
+            kept = width = picked.shape[1]
+        else:
+            picked = tensor.reshape(-1)[:: stride_for(count, ELEMENTS)][:ELEMENTS]
+            kept = picked.shape[0]
+            width = -(-kept // self.batch)
+        if picked.dtype is torch.float64:  # float32 holds no more, and what is finite must stay so
+            picked = torch.where(picked.isfinite(), picked.clamp(-LARGEST, LARGEST), picked)
+        table = self.tables[0] if width <= self.tables[0].features else self.tables[1]
+        row = table.buffer[len(table.taken)]
+        if grid:
             row[:, :kept].copy_(picked)
         else:
-            flat = tensor.reshape(-1)
-            step = stride_for(count, ELEMENTS)
-            picked = flat[::step][:ELEMENTS]
-            kept = picked.shape[0]
             row.view(-1)[:kept].copy_(picked)
         index = len(self.ranges)
         self.ranges.append(None)
         self.spreads.append(None)
-        self.taken.append((index, kept, grid))
-        if len(self.taken) == ROWS:
-            self.flush()
+        table.taken.append((index, kept, grid))
+        if len(table.taken) == ROWS:
+            self.reduce(table)
         return index
 
     def flush(self) -> None:
         """Turns the waiting samples into ranges."""
-        if not self.taken:
-            return
         with torch._C._DisableTorchDispatch(), torch.no_grad():
-            self.reduce()
-        self.taken.clear()
+            for table in self.tables:
+                if table.taken:
+                    self.reduce(table)
 
-    def reduce(self) -> None:
-        rows = len(self.taken)
-        data = self.buffer[:rows]
-        grids = [i for i, (_, _, grid) in enumerate(self.taken) if grid]
-        kept = torch.tensor([k if grid else 0 for _, k, grid in self.taken])
-        flat = torch.tensor([k if not grid else 0 for _, k, grid in self.taken])
-        is_grid = (kept > 0)[:, None, None]
-        by_feature = torch.arange(self.features)[None, None, :] < kept[:, None, None]
-        by_element = torch.arange(ELEMENTS // self.batch * self.batch).view(1, self.batch, self.features) < flat[:, None, None]
-        valid = torch.where(is_grid, by_feature, by_element)
+    def reduce(self, table: Table) -> None:
+        rows = len(table.taken)
+        data = table.buffer[:rows]
+        grids = torch.tensor([grid for _, _, grid in table.taken])
+        kept = torch.tensor([kept for _, kept, _ in table.taken])
+        position = torch.arange(table.batch * table.features).view(table.batch, table.features)
+        feature = torch.arange(table.features).expand(table.batch, table.features)
+        valid = torch.where(grids[:, None, None], feature, position) < kept[:, None, None]
+        finite = data.isfinite() & valid
         total = valid.sum((1, 2))
         nan = (data.isnan() & valid).sum((1, 2))
-        infinite = (data.isinf() & valid).sum((1, 2))
-        zeros = ((data == 0) & valid).sum((1, 2))
-        finite = data.isfinite() & valid
-        count = finite.sum((1, 2)).clamp(min=1)
+        count = finite.sum((1, 2))
+        infinite = total - count - nan
         values = torch.where(finite, data, 0.0)
-        mean = values.sum((1, 2)) / count
-        variance = ((values - mean[:, None, None]) ** 2 * finite).sum((1, 2)) / count
+        zeros = total - values.count_nonzero((1, 2)) - nan - infinite
+        divisor = count.clamp(min=1).double()
+        mean = values.sum((1, 2), dtype=torch.float64) / divisor
+        away = torch.where(finite, data - mean.float()[:, None, None], 0.0)
+        variance = (away * away).sum((1, 2), dtype=torch.float64) / divisor
         low = torch.where(finite, data, torch.inf).amin((1, 2))
         high = torch.where(finite, data, -torch.inf).amax((1, 2))
-        columns = [low, high, mean, variance.sqrt(), zeros / total, nan.double(), infinite.double(), total.double()]
-        table = torch.stack(columns, 1).tolist()
+        columns = [
+            low.double(),
+            high.double(),
+            mean,
+            variance.sqrt(),
+            zeros / total,
+            nan.double(),
+            infinite.double(),
+            total.double(),
+        ]
+        numbers = torch.stack(columns, 1).tolist()
         spread: list[float] = []
-        if grids:
-            deviation = values.std(dim=1, unbiased=False)
-            rms = (mean**2 + variance).sqrt()
-            spread = (deviation.sum(1) / kept.clamp(min=1) / rms.clamp(min=1e-300)).tolist()
-        for i, (index, _, grid) in enumerate(self.taken):
-            lowest, highest, average, std, zero, nans, infs, seen = table[i]
+        if table.batch > 1:
+            apart = values - values.mean(1, keepdim=True)
+            deviation = (apart * apart).mean(1).sqrt().sum(1) / kept
+            spread = (deviation / (mean**2 + variance).sqrt().clamp(min=1e-300)).tolist()
+        for i, (index, _, grid) in enumerate(table.taken):
+            lowest, highest, average, std, zero, nans, infs, seen = numbers[i]
             if seen == nans + infs:
                 lowest = highest = average = std = 0.0
             self.ranges[index] = Range(
@@ -124,6 +146,7 @@ class Sampler:
             )
             if grid and not nans and not infs:
                 self.spreads[index] = spread[i]
+        table.taken.clear()
 
     def range(self, index: int) -> Range | None:
         return self.ranges[index] if index >= 0 else None
@@ -156,11 +179,3 @@ def thinned(tensor: Tensor, keep_first: bool) -> Tensor:
         if tensor.shape[axis] <= 1:
             break
     return tensor
-
-
-def range_of(tensor: Tensor) -> Range | None:
-    """The range of one tensor."""
-    sampler = Sampler(None)
-    index = sampler.take(tensor)
-    sampler.flush()
-    return sampler.range(index)

@@ -21,6 +21,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from nnreport.facts import Graph, Tree, Witness
 from nnreport.inspector.clone import clone
 from nnreport.inspector.nested import map_tensors
+from nnreport.inspector.recording import Names, names_of
 from nnreport.inspector.seeding import seeded
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MODULES = 300
 """More modules than these are not worth the wait: torchview takes 53 times a forward on 1,000 small layers."""
 CALLS = 1000
-FLOPS = 5e10
+FLOPS = 1e10
 SECONDS = 3.0
 """It is stopped after this, or after ten times our own recording."""
 SHOWN = 3
@@ -65,9 +66,10 @@ def witness(model: nn.Module, sample: Sample, graph: Graph, tree: Tree, seed: in
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            copy = clone(model).eval()
+            with torch.no_grad():
+                copy = clone(model).eval()
             with deadline(start + max(SECONDS, 10 * seconds)):
-                found = compare(torchview_recording(copy, sample, seed), graph)
+                found = compare(torchview_recording(copy, names_of(copy, tree), sample, seed), graph)
     except ImportError:
         return Witness(name="torchview", state="skipped", detail="torchview is not installed", expected=expected)
     except TooSlow:
@@ -99,7 +101,7 @@ def deadline(end: float) -> Iterator[None]:
         handle.remove()
 
 
-def torchview_recording(copy: nn.Module, sample: Sample, seed: int) -> Reading:
+def torchview_recording(copy: nn.Module, names: Names, sample: Sample, seed: int) -> Reading:
     """What torchview saw."""
     from torchview.computation_graph import ComputationGraph
     from torchview.torchview import forward_prop, process_input
@@ -110,8 +112,7 @@ def torchview_recording(copy: nn.Module, sample: Sample, seed: int) -> Reading:
     recording = ComputationGraph(None, roots)
     with seeded(seed, device):
         forward_prop(copy, given, device, recording, "eval", **named)
-    paths = {id(module): path for path, module in copy.named_modules()}
-    return Reading(paths, recording.node_hierarchy)
+    return Reading(names.paths, recording.node_hierarchy)
 
 
 class Reading:
@@ -132,7 +133,7 @@ class Reading:
         self.known: dict[int, frozenset[CallKey]] = {}
 
         for inside in hierarchy.values():
-            self.walk(inside, None)
+            self.walk(inside, None, "")
 
     def edges(self, leaves: Collection[CallKey]) -> set[tuple[CallKey, CallKey]]:
         """(reads of, reader) between these leaf calls; everything else is looked through."""
@@ -144,18 +145,21 @@ class Reading:
                 found |= {(before, here) for before in self.before(function, leaves) if before != here}  # type: ignore[misc]
         return found
 
-    def walk(self, inside: list[Any], call: CallKey | None) -> None:
+    def walk(self, inside: list[Any], call: CallKey | None, owner: str) -> None:
         leaf = call if not any(isinstance(entry, dict) for entry in inside) else None
         for entry in inside:
             if isinstance(entry, dict):
                 for node, nested in entry.items():
-                    self.walk(nested, self.called(node))
+                    key = self.called(node, owner)
+                    self.walk(nested, key, key[0])
             elif type(entry).__name__ == "FunctionNode":
                 self.inner[id(entry)] = leaf
                 self.functions.append(entry)
 
-    def called(self, node: Any) -> CallKey:
-        path = self.paths.get(node.compute_unit_id, f"<{node.name}>")
+    def called(self, node: Any, owner: str) -> CallKey:
+        path = self.paths.get(node.compute_unit_id)
+        if path is None:  # named as the recorder names it
+            path = f"{owner}.{node.name}" if owner else str(node.name)
         nth = self.counts.get(path, 0)
         self.counts[path] = nth + 1
         self.calls.append((path, nth))
