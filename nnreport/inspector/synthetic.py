@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nnreport.facts import DataInfo, Failure
 from nnreport.inspector.batches import Batch
-from nnreport.inspector.clone import clone
+from nnreport.inspector.clone import CloneError, clone
 from nnreport.inspector.data import SEED_STEP, described
 from nnreport.inspector.inputs import Sample
 from nnreport.inspector.nested import map_tensors
@@ -60,10 +60,11 @@ def make_synthetic(sample: Sample, model: nn.Module, seed: int) -> SyntheticData
     if given is None or given >= WIDE:
         return SyntheticData(sample, given, seed, model)
     try:
-        copied = clone(model).train()
-        products = _products(copied, sample, seed) / given
-    except Exception:  # whatever the forward raises; the trace has told it
+        copied = clone(model)
+    except CloneError:
         return SyntheticData(sample, given, seed, model)
+    products = _products(copied, sample, seed) / given
+    copied.train()
     elements = sum(tensor.numel() for _, tensor in sample.tensors()) / given
     on_cpu = next(model.parameters(), torch.empty(0)).device.type == "cpu"
     for batch in (WIDE, WIDE // 2, WIDE // 4, WIDE // 8):
@@ -93,8 +94,12 @@ def _forward(copied: nn.Module, sample: Sample, seed: int) -> None:
 
 
 def _products(copied: nn.Module, sample: Sample, seed: int) -> float:
-    """Multiplications of linear, convolutional and recurrent layers in one train-mode forward (a lower bound of all)."""
+    """Multiplications of linear, convolutional and recurrent layers in one forward, a lower bound of all; 0 where it fails.
+
+    In eval mode: one sample is often too few for a BatchNorm in training.
+    """
     counted = [0.0]
+    copied.eval()
 
     def count(module: nn.Module, given: tuple[Any, ...], output: Any) -> None:
         if isinstance(module, nn.RNNBase):
@@ -107,9 +112,7 @@ def _products(copied: nn.Module, sample: Sample, seed: int) -> float:
 
     kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
     hooks = [module.register_forward_hook(count) for module in copied.modules() if isinstance(module, kinds)]
-    try:
-        _forward(copied, sample, seed)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return counted[0]
+    works = _runs(copied, sample, seed)
+    for hook in hooks:
+        hook.remove()
+    return counted[0] if works else 0.0
