@@ -86,7 +86,7 @@ TABLE: tuple[Row, ...] = (
     row("construction-error", "forward-error backward-error"),
     row(
         "forward-error",
-        f"backward-error unused-module unused-output unused-parameter graph-cut nondeterministic-eval fixed-batch-size "
+        f"backward-error unused-module unused-output graph-cut nondeterministic-eval fixed-batch-size "
         f"mixed-batch "
         f"{FLAT} {STUCK} {STARVED} {WILD}",
     ),

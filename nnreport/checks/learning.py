@@ -35,7 +35,7 @@ class Learning(msgspec.Struct, frozen=True):
     last: float
     """Median of the run's last losses."""
     best: float
-    """Lowest end of all runs of the net: the probe, a longer one, one at ten times the rate, another seed, eval mode."""
+    """Lowest end of all runs of the net: the probe, a longer one, another seed, eval mode; at its own rate."""
     fall: float
     """Relative fall of the probe, ``(first - last) / |first|``."""
     best_fall: float
@@ -74,7 +74,7 @@ def learning(facts: Facts) -> Learning | None:
     runs: list[Sequence[Number]] = [probe.losses]
     falls: list[float | None] = []
     if trials is not None:
-        runs += [trials.longer_losses, trials.higher_rate_losses]
+        runs.append(trials.longer_losses)
         falls += [relative_fall(trials.second_seed)]
         if len(trials.mean_losses) == 2:  # means over draws of a random loss
             falls.append(_pair_fall(trials.mean_losses))

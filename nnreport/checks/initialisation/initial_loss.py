@@ -32,6 +32,7 @@ from collections.abc import Iterator
 
 from nnreport.checks.layers import layers
 from nnreport.checks.lookup import lookup
+from nnreport.checks.loss._output import CLASS_LOSSES, classes
 from nnreport.checks.series import figure, finite
 from nnreport.checks.voice import premise
 from nnreport.facts import Facts, Probe
@@ -91,8 +92,9 @@ def uniform_guess(probe: Probe) -> tuple[float, str] | None:
     if loss is None or output is None or output.tensor is None or len(loss.functional) > 1:
         return None
     shape = output.tensor.shape
-    if loss.kind in ("cross_entropy", "nll") and len(shape) >= 2 and shape[1] > 1:
-        return math.log(shape[1]), f"{shape[1]} classes"
+    count = classes(probe)
+    if loss.kind in CLASS_LOSSES and len(shape) >= 2 and count and count > 1:
+        return math.log(count), f"{count} classes"
     if loss.kind in ("bce", "bce_with_logits"):
         return math.log(2), "yes and no"
     return None

@@ -15,8 +15,8 @@ def class_axis(probe: Probe) -> int | None:
     if output is None or output.tensor is None or not output.tensor.shape:
         return None
     shape = output.tensor.shape
-    if len(shape) < 3:
-        return len(shape) - 1
+    if len(shape) < 3 or (probe.loss is not None and probe.loss.source == "model"):
+        return len(shape) - 1  # a model's own loss flattens what comes before
     wanted = target.tensor.shape if target and target.tensor else None
     if wanted is not None and wanted == shape[:-1] and wanted != shape[:1] + shape[2:]:
         return len(shape) - 1

@@ -15,7 +15,8 @@ fit the output? Then the learning rate.
 ## Quiet when
 The weights come from a checkpoint; another rate, another seed, more steps or evaluation mode (dropout) shows that it
 can be fitted; the loss starts near zero or below it, or is a stand-in; there are fewer trainable weights than numbers
-to learn by heart; too few steps, or no time for a longer run (then only a loss that stood still is reported, as a
+to learn by heart; too few steps, steps so small that the weights hardly moved; or no
+time for a longer run (then only a loss that stood still is reported, as a
 warning).
 
 ## Known limits
@@ -45,10 +46,12 @@ NEEDS = ("probe",)
 
 LEAST_STEPS = 20
 """Of the probe; with fewer nothing can be said."""
-STANDSTILL = 0.01
+STANDSTILL = 0.001
 """Without a longer run only a loss that moved by less than this is reported."""
 NEAR_ZERO = 1e-3
 """A first loss under this has nothing left to fall by."""
+MOVED = 1e-3
+"""Share of their size by which the weights must have moved in all."""
 FLOWS = 1e-12
 """A gradient norm under this is none."""
 
@@ -72,6 +75,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     if _too_few_weights(facts, probe):
         raise NotApplicable("there are fewer trainable weights than numbers to learn by heart")
+    if _hardly_moved(facts, probe):
+        raise NotApplicable("the steps were so small that the weights hardly moved")
     norms = finite(probe.gradient_norms)
     flows = bool(norms) and median(norms) > FLOWS
     severity: Severity = spoken(facts, "error", loss=True)
@@ -82,7 +87,9 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _other_runs(facts: Facts) -> float:
     """The largest fall at any other learning rate."""
-    falls = [relative_fall(trial.losses) for trial in facts.experiments.rates] if facts.experiments else []
+    trials = facts.experiments
+    runs = [*(trial.losses for trial in trials.rates), trials.higher_rate_losses] if trials else []
+    falls = [relative_fall(run) for run in runs]
     return max((fall for fall in falls if fall is not None), default=0.0)
 
 
@@ -95,12 +102,26 @@ def _too_few_weights(facts: Facts, probe: Probe) -> bool:
     return trainable < elements(target.tensor.shape)
 
 
+def _hardly_moved(facts: Facts, probe: Probe) -> bool:
+    """All steps together moved no weight matrix by a thousandth of its size although a gradient arrived: the rate was not given a
+    chance, and nothing is known of the net."""
+    moved = max(
+        (median(finite(each.update)) * probe.done for each in probe.parameters if finite(each.update)),
+        default=MOVED,
+    )
+    trials = facts.experiments
+    if trials is not None:  # runs that went further, by steps and by rate
+        moved *= max(1.0, len(trials.longer_losses) / probe.done, 10 * len(trials.higher_rate_losses) / probe.done)
+    return moved < MOVED
+
+
 def _finding(facts: Facts, probe: Probe, verdict: Learning, severity: Severity, flows: bool) -> Finding:
-    rates = [trial for trial in facts.experiments.rates if trial.factor != 1] if facts.experiments else []
+    trials = facts.experiments
+    rates = len(trials.rates) + bool(trials.higher_rate_losses) if trials else 0
     baseline = ""
     if verdict.baseline is not None:
         baseline = f", no better than always giving the best constant ({figure(verdict.baseline)})"
-    tried = f"; {len(rates)} other learning rates did no better" if rates else ""
+    tried = f"; {rates} other learning rate{'s' * (rates > 1)} did no better" if rates else ""
     return Finding(
         check="cannot-overfit",
         severity=severity,
@@ -120,7 +141,7 @@ def _finding(facts: Facts, probe: Probe, verdict: Learning, severity: Severity, 
             "batch": probe.batch,
             "baseline": verdict.baseline,
             "gradient_norm": median(finite(probe.gradient_norms)) if finite(probe.gradient_norms) else None,
-            "rates_tried": len(rates),
+            "rates_tried": rates,
         },
         why=(
             f"It does not learn {probe.batch} samples by heart{baseline}"

@@ -2,7 +2,7 @@
 
 ## Looks for
 The user's rate, at which the loss falls by less than 0.5 % in the probe, against the same steps from the same start
-at ten, a hundred or a thousand times the rate: one of them brings it down by at least 30 %.
+at ten, a hundred or a thousand times the rate: one of them brings it down by at least 10 %.
 
 ## Why it matters
 At this pace the run takes a hundred times as long as it must, or ends before it has begun.
@@ -36,8 +36,8 @@ NEEDS = ("probe", "experiments")
 
 STANDS = 0.005
 """Relative fall in the probe."""
-CLEAR = 0.30
-"""Relative fall at the larger rate."""
+CLEAR = 0.10
+"""Relative fall at the larger rate, which is more than twenty times what the user's rate reached."""
 LEAST_STEPS = 15
 
 

@@ -13,7 +13,8 @@ Use bfloat16, which has float32's range, or keep this layer in float32 (`with to
 scale what it reads.
 
 ## Quiet when
-The layer runs in bfloat16 or float32 (then a note at most); the loss has run away anyhow (`loss-diverges`).
+The layer runs in bfloat16 or float32 (then a note at most); the number is a
+mask's (1e9 and beyond); the loss has run away anyhow (`loss-diverges`).
 
 ## Known limits
 Only the sampled elements and the probe's batches are known.
@@ -37,6 +38,8 @@ NEEDS = ("graph",)
 
 END = 65504.0
 HALF = 6e4 / 8
+MASK = 1e9
+"""Numbers of this size are a mask's, written to vanish in a softmax."""
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -85,7 +88,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _largest(held: Range | None) -> float:
     if held is None or not math.isfinite(held.maximum):
         return 0.0
-    return max(abs(held.minimum), abs(held.maximum))
+    return max((abs(value) for value in (held.minimum, held.maximum) if abs(value) < MASK), default=0.0)
 
 
 def _dtypes(facts: Facts) -> dict[str, str]:
