@@ -1,5 +1,6 @@
 """One file an output format, each a pure function ``render(report)`` of one report; and :func:`save`, which chooses by suffix.
 
+A format that cannot hold everything also has ``with_notes(report)``, which gives the same and sentences on what is missing.
 A format's module is imported only when it is asked for: the PDF alone needs WeasyPrint, the pages alone need Jinja2.
 """
 
@@ -9,7 +10,7 @@ import contextlib
 import importlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -32,12 +33,12 @@ def save(report: Report, path: str | Path) -> list[str]:
     """
     path = Path(path)
     module = importlib.import_module(f"{__name__}.{format_of(path)}")
-    rendered: str | bytes = module.render(report)
+    rendered: str | bytes
+    rendered, notes = module.with_notes(report) if hasattr(module, "with_notes") else (module.render(report), [])
     data = rendered.encode("utf-8", "replace") if isinstance(rendered, str) else rendered
     with usage_errors(path):
         write(path, data)
-    notes: Callable[[Report], list[str]] | None = getattr(module, "notes", None)
-    return notes(report) if notes else []
+    return list(notes)
 
 
 def warm(outputs: Iterable[str | Path]) -> None:

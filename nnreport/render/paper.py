@@ -36,8 +36,9 @@ MODULES = 24
 def content(report: Report) -> dict[str, Any]:
     """The variables of ``templates/paper.html.j2``."""
     facts = report.facts
+    diagrams, missing = architecture(report)
     figures: dict[str, list[Figure]] = {
-        "architecture": architecture(report),
+        "architecture": diagrams,
         "training": training(facts),
         "weights": weights(facts),
         "profile": profile_figures(facts),
@@ -62,6 +63,7 @@ def content(report: Report) -> dict[str, Any]:
         "first": report.findings[:FIRST],
         "findings": [finding_values(finding, i) for i, finding in enumerate(report.findings)],
         "figures": figures,
+        "missing": missing,
         "tables": tables,
         "training": training_rows(facts),
         "stages": stage_rows(report),

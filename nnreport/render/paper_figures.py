@@ -74,8 +74,8 @@ def address(svg: str) -> str:
 # --------------------------------------------------------------------------------------------------------- architecture
 
 
-def architecture(report: Report) -> list[Figure]:
-    """The overview and the levels below it, each unique block once."""
+def architecture(report: Report) -> tuple[list[Figure], str]:
+    """The overview and the levels below it, each unique block once; and why there is none, where there is none."""
     drawn = diagram(report.facts, report.findings, [f"finding-{i + 1}" for i in range(len(report.findings))])
     figures = []
     for level in drawn.levels[: LEVELS + 1]:
@@ -84,7 +84,7 @@ def architecture(report: Report) -> list[Figure]:
     if left > 0 and figures:
         note = f"{format.plural(left, 'smaller level')} more: see the HTML report."
         figures[-1] = figures[-1]._replace(note=f"{figures[-1].note} {note}".strip())
-    return figures
+    return figures, drawn.missing
 
 
 def level_figures(level: Drawn) -> list[Figure]:

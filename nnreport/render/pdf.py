@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -34,12 +35,32 @@ def render(report: Report) -> bytes:
     Raises:
         UsageError: WeasyPrint or Pango is missing; one line says how to install it.
     """
+    return with_notes(report)[0]
+
+
+def with_notes(report: Report) -> tuple[bytes, list[str]]:
+    """The PDF, and which characters no font of this machine has (the PDF says so too, at its end).
+
+    Raises:
+        UsageError: as :func:`render`.
+    """
     weasyprint = load()
-    html = template().render(content(report))
+    values = content(report)
+    data, missing = draw(weasyprint, report, values)
+    if not missing:
+        return data, []
+    note = f"The PDF shows boxes for characters that no font here has ({', '.join(missing[:8])}): {fonts_for(missing)}"
+    values["notes"] = [*values["notes"], note]
+    return draw(weasyprint, report, values)[0], [note]
+
+
+def draw(weasyprint: Any, report: Report, values: dict[str, Any]) -> tuple[bytes, list[str]]:
+    """The PDF of these values, and the characters that have no glyph, as ``U+5C64 CJK UNIFIED IDEOGRAPH-5C64``."""
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"])
     moment = moment_of(report) or LONG_AGO
+    saved = dump(report)
     attachment = weasyprint.Attachment(
-        string=dump(report).decode(),
+        string=saved.decode(),
         name="report.json",
         description="The whole report as data",
         created=moment,
@@ -48,18 +69,26 @@ def render(report: Report) -> bytes:
         url_fetcher=fetcher,
     )
     style = weasyprint.CSS(string=files(TEMPLATES).joinpath("paper.css").read_text("utf-8"), url_fetcher=fetcher)
-    document = weasyprint.HTML(string=html, url_fetcher=fetcher, base_url="data:,")
-    options: dict[str, Any] = {"stylesheets": [style], "attachments": [attachment], "pdf_identifier": identifier(report)}
-    with quiet():
+    document = weasyprint.HTML(string=template().render(values), url_fetcher=fetcher, base_url="data:,")
+    options: dict[str, Any] = {
+        "stylesheets": [style],
+        "attachments": [attachment],
+        "pdf_identifier": hashlib.sha256(saved).digest()[:16],
+    }
+    with heard() as remarks:
         try:
-            return bytes(document.write_pdf(pdf_variant="pdf/ua-1", **options))
-        except (
-            ValueError,
-            KeyError,
-            AttributeError,
-            TypeError,
-        ):  # some documents cannot be tagged; a PDF without tags is better than none
-            return bytes(document.write_pdf(**options))
+            data = document.write_pdf(pdf_variant="pdf/ua-1", **options)
+        except (ValueError, KeyError, AttributeError, TypeError):  # a fault in tagging; better a PDF without tags than none
+            data = document.write_pdf(**options)
+    return bytes(data), list(dict.fromkeys(remarks))
+
+
+def fonts_for(missing: list[str]) -> str:
+    """What to install for these characters."""
+    cjk = any(word in name for name in missing for word in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL"))
+    emoji = any(len(name.split()[0]) > len("U+FFFF") for name in missing)
+    packages = ["fonts-noto-cjk"] * cjk + ["fonts-noto-color-emoji"] * emoji or ["fonts-noto-core"]
+    return f"install a font, for example {' and '.join(packages)}"
 
 
 def warm() -> None:
@@ -97,23 +126,33 @@ def template() -> Any:
     return environment.get_template("paper.html.j2")
 
 
-def identifier(report: Report) -> bytes:
-    """The PDF's identifier, from what is in it."""
-    return hashlib.sha256(dump(report)).digest()[:16]
+class Remarks(logging.Handler):
+    """Keeps which characters WeasyPrint found no glyph for; its other remarks, on CSS, are for its developers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith(".notdef") and isinstance(record.args, tuple) and record.args:
+            character = str(record.args[0])
+            self.missing.append(f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip())
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """WeasyPrint's remarks on CSS are for its developers."""
-    logger = logging.getLogger("weasyprint")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+def heard() -> Iterator[list[str]]:
+    """Silence on the terminal while a PDF is drawn; gives the list that missing characters are put into."""
+    logger, handler = logging.getLogger("weasyprint"), Remarks()
+    before = logger.level, logger.propagate, logger.handlers
+    logger.setLevel(logging.WARNING)
+    logger.propagate, logger.handlers = False, [handler]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            yield handler.missing
     finally:
-        logger.setLevel(level)
+        logger.setLevel(before[0])
+        logger.propagate, logger.handlers = before[1:]
 
 
-__all__ = ["pdf_problem", "render", "warm"]
+__all__ = ["pdf_problem", "render", "warm", "with_notes"]

@@ -46,6 +46,11 @@ def render(report: Report) -> str:
     return json.dumps(finite(log), ensure_ascii=False, indent=1) + "\n"
 
 
+def with_notes(report: Report) -> tuple[str, list[str]]:
+    """The log, and what it could not hold."""
+    return render(report), notes(report)
+
+
 def notes(report: Report) -> list[str]:
     """Which findings the SARIF could not hold."""
     left = [finding.check for finding in report.findings if not in_repository(finding.location)]

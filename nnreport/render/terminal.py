@@ -103,8 +103,8 @@ def numbers(report: Report, width: int) -> RenderableType:
     probe = report.facts.probe
     if probe and len(probe.losses) > 1:
         pairs.append(("loss curve", sparkline(probe.losses, 24)))
-    wide = sum(max(len(label), len(value)) + 3 for label, value in pairs) <= width
-    grid = Table.grid(padding=(0, 3) if wide else (0, 2))
+    wide = sum(max(len(label), len(value)) + 2 for label, value in pairs) <= width + 2
+    grid = Table.grid(padding=(0, 2))
     if wide:
         grid.add_row(*[Text(label, STYLES["quiet"]) for label, _ in pairs])
         grid.add_row(*[Text(value, STYLES["strong"]) for _, value in pairs])

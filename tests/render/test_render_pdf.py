@@ -184,6 +184,24 @@ def test_a_model_of_hundreds_of_layers_takes_seconds():
 
 
 @needs_pango
+def test_characters_without_a_font_are_named():
+    report = every()["nothing"]()
+    report.model.name = "Net\U000e0102\u0378"  # no font has an unassigned character
+    data, notes = pdf.with_notes(report)
+    (note,) = notes
+    assert "U+0378" in note
+    assert "install a font" in note
+    assert "no font here has" in words(data)
+    assert pdf.with_notes(every()["nothing"]())[1] == []
+
+
+def test_the_fonts_to_install_fit_the_characters():
+    assert "fonts-noto-cjk" in pdf.fonts_for(["U+5C64 CJK UNIFIED IDEOGRAPH-5C64"])
+    assert "fonts-noto-color-emoji" in pdf.fonts_for(["U+1F525 FIRE"])
+    assert "fonts-noto-core" in pdf.fonts_for(["U+0378"])
+
+
+@needs_pango
 def test_a_report_of_nothing():
     assert "No check could be run" in words(pdf.render(Report()))
 
