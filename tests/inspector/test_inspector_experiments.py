@@ -227,6 +227,21 @@ def test_a_fixed_batch_size_is_placed():
     assert "shape" in trials[0].error
 
 
+def test_the_nodes_of_one_graph_are_no_batch():
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 4)
+            self.register_buffer("edges", torch.rand(9, 9).round())
+
+        def forward(self, x):
+            return self.edges @ self.fc(x)
+
+    found = experiments_of(Graph(), "9,6")
+    assert found.batches == []
+    assert any("a graph or a set" in reason for reason in found.skipped)
+
+
 def test_batchnorm_cannot_train_on_one():
     found = experiments_of(nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), "4,6")
     alone = found.batches[-1]

@@ -18,6 +18,8 @@ DOUBTFUL = 0.25
 """A loss that fell by less of its start is looked at again: healthy nets on noise fell by 14 to 28 % in 30 steps."""
 LONGER = 10
 """Times the probe's steps, at most."""
+WORTHWHILE = 1.5
+"""A run of fewer times the probe's steps would tell nothing new; the time goes to a higher rate instead."""
 TINY = 1e-7
 """Probabilities are kept this far from 0 and 1 when a softmax or sigmoid is undone."""
 
@@ -38,12 +40,15 @@ def longer(lab: Lab, found: Experiments) -> None:
     probe = lab.probe
     assert probe is not None
     assert lab.task is not None
-    run = best = train(lab, affordable(lab, LONGER * probe.steps, 0.5), enough=ENOUGH)
-    found.longer_losses = run.numbers
-    if run.fall < DOUBTFUL:
-        faster = train(lab, affordable(lab, LONGER * probe.steps, 0.5), factor=10.0, enough=ENOUGH)
-        found.higher_rate_losses = faster.numbers
-        best = max(run, faster, key=lambda r: r.fall)
+    runs = []
+    steps = affordable(lab, LONGER * probe.steps, 0.5)
+    if steps > WORTHWHILE * probe.steps:
+        runs.append(train(lab, steps, enough=ENOUGH))
+        found.longer_losses = runs[-1].numbers
+    if not runs or runs[-1].fall < DOUBTFUL:
+        runs.append(train(lab, affordable(lab, LONGER * probe.steps, 0.6), factor=10.0, enough=ENOUGH))
+        found.higher_rate_losses = runs[-1].numbers
+    best = max(runs, key=lambda run: run.fall)
     if probe.stochastic:
         averaged(lab, found, best)
     if best.fall < DOUBTFUL:

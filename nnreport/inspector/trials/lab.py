@@ -117,7 +117,8 @@ class Lab:
         self.clock.check()
         with seeded(self.seed + seed, self.device), torch.set_grad_enabled(gradient):
             inputs = inputs.map(torch.clone)  # some models change their inputs in place
-            return output_tensors(model(*inputs.args, **inputs.kwargs))
+            found = output_tensors(model(*inputs.args, **inputs.kwargs))
+        return found if gradient else [(name, tensor.detach()) for name, tensor in found]
 
     @cached_property
     def forward_seconds(self) -> float:

@@ -11,6 +11,7 @@ from nnreport.facts import BatchTrial, Experiments, Location
 from nnreport.inspector.locate import traceback_frames
 from nnreport.inspector.seeding import seeded
 from nnreport.inspector.trials.clock import OutOfTime
+from nnreport.inspector.trials.determinism import KERNEL_NOISE, relative
 from nnreport.inspector.trials.lab import Lab, output_tensors
 from nnreport.inspector.trials.pool import NoBatch
 from nnreport.inspector.trials.watch import ModuleStack
@@ -38,9 +39,20 @@ def batch_sizes(lab: Lab, found: Experiments) -> None:
     if outputs and not any(given in t.shape for t in outputs):
         raise NoBatch("no axis of the output is as long as the input's leading one")
     sizes = sorted({1, 2, 3, given + 1, 2 * given} - {given})
-    for size in [s for s in sizes if s <= max(LARGEST, given + 1)]:
-        found.batches.append(attempt(lab, model, size, "eval"))
+    trials = [attempt(lab, model, size, "eval") for size in sizes if size <= max(LARGEST, given + 1)]
+    if given > 1 and not any(trial.works for trial in trials) and entangled(lab, given):
+        raise NoBatch("no other size works and its rows depend on each other: the leading axis is that of a graph or a set")
+    found.batches += trials
     found.batches.append(attempt(lab, lab.copy().train(), 1, "train"))
+
+
+def entangled(lab: Lab, given: int) -> bool:
+    """At the given size, rows of the output that has that many move when other rows of the input are replaced."""
+    inputs, other = lab.pool.given, lab.pool.draw(given, 5)
+    before = lab.run(lab.calm, inputs)
+    after = dict(lab.run(lab.calm, inputs.with_rows(other, list(range(0, given, 2)))))
+    pairs = [(old[1::2], after[name][1::2]) for name, old in before if old.dim() and old.shape[0] == given and name in after]
+    return any(old.shape == new.shape and relative(old, new) > KERNEL_NOISE for old, new in pairs)
 
 
 def attempt(lab: Lab, model: nn.Module, size: int, mode: Literal["eval", "train"]) -> BatchTrial:

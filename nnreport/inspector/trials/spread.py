@@ -76,6 +76,7 @@ def main_tensor(output: Any) -> Tensor | None:
     return next((t for _, t in output_tensors(output) if t.is_floating_point()), None)
 
 
+@torch.no_grad()
 def spread_of(tensor: Tensor, samples: int) -> tuple[float, float] | None:
     """(spread over rms, spread) of a tensor whose leading axis (else axis 1) is the batch; None where neither is, or where it is
     all zero or not finite."""
