@@ -241,7 +241,7 @@ def find_sample(loaded: Loaded, data: Data | None, seed: int) -> Sample:
             with seeded(seed):
                 given = example() if callable(example) else example
         except Exception as error:
-            raise UserFailure(failure_of(error, "data", hint="example_inputs() of the target's file raised")) from error
+            raise UserFailure(failure_of(error, "data"), "example_inputs()") from error
         args, kwargs = arguments_of(given, model)
         return sample_of(model, args, kwargs, "example_inputs()")
     from nnreport.inspector.conventions import conventional

@@ -84,9 +84,9 @@ def moments_of(tensor: Tensor) -> Moments:
 
 def _values(tensor: Tensor) -> tuple[Tensor | None, int]:
     """The stored values, and how many further ones are zeros that are not stored."""
-    tensor = tensor.detach()
-    if tensor.is_meta or torch.nn.parameter.is_lazy(tensor) or tensor.numel() == 0:
+    if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta or tensor.numel() == 0:
         return None, 0
+    tensor = tensor.detach()
     if tensor.is_quantized:
         return tensor.dequantize(), 0
     if tensor.layout is torch.strided:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from nnreport.errors import UsageError
 from nnreport.facts import Failure
 from nnreport.inspector.locate import traceback_frames
 
@@ -16,11 +17,16 @@ Phase = Literal["construct", "forward", "backward", "loss", "data", "optimizer",
 _MESSAGE_LIMIT = 2000
 
 
-class UserFailure(Exception):
-    """The user's own code raised where a result was needed; ``failure`` says what and where."""
+class UserFailure(UsageError):
+    """The user's own code raised where a result was needed to go on; ``failure`` says what and where.
 
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.exception}: {failure.message}")
+    Whoever can go on without the result records the failure; for others it is wrong usage of one line.
+    """
+
+    def __init__(self, failure: Failure, what: str) -> None:
+        first = next((line.strip() for line in failure.message.splitlines() if line.strip()), "")
+        at = f" ({failure.location.path}:{failure.location.line})" if failure.location is not None else ""
+        super().__init__(f"{what} raised {failure.exception}{': ' if first else ''}{first}{at}")
         self.failure = failure
 
 

@@ -84,15 +84,17 @@ def weight_stats(named: Iterable[Named]) -> list[WeightStats]:
 
 def stats_of(each: Named) -> WeightStats:
     """Of one tensor, its rank left out."""
+    if nn.parameter.is_lazy(each.tensor):  # not made yet
+        return WeightStats(
+            name=each.name, shape=[], dtype=_dtype(each.tensor), module=each.name.rpartition(".")[0], kind=each.kind
+        )
     tensor = each.tensor.detach()
-    if nn.parameter.is_lazy(tensor):
-        return WeightStats(name=each.name, shape=[], dtype=_dtype(tensor), module=each.name.rpartition(".")[0], kind=each.kind)
     moments = moments_of(tensor)
     stats = WeightStats(
         name=each.name,
         shape=[int(size) for size in tensor.shape],
         dtype=_dtype(tensor),
-        module=each.name.rpartition(".")[0],
+        module=owner,
         kind=each.kind,
         count=tensor.numel(),
         mean=moments.mean,

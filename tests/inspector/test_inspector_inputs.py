@@ -285,7 +285,7 @@ def test_example_inputs_raise() -> None:
     def broken() -> None:
         raise ValueError("no data here")
 
-    with pytest.raises(UserFailure) as caught:
+    with pytest.raises(UserFailure, match=r"example_inputs\(\) raised ValueError: no data here \(.*inputs.py:") as caught:
         find(Two(), SimpleNamespace(example_inputs=broken))
     failure = caught.value.failure
     assert (failure.phase, failure.message) == ("data", "no data here")
