@@ -40,7 +40,7 @@ GROUPS = ("initialisation", "activations", "gradients", "loss", "numerics")
 
 def inspect(model: nn.Module, *inputs: Any, data: Any = None, **options: Any) -> Report:
     """A report of the groups under test; time enough for all experiments, however busy the machine."""
-    options.setdefault("budget", 30.0)
+    options.setdefault("budget", 12.0)
     options.setdefault("select", GROUPS)
     return nnreport.inspect(model, *inputs, data=data, **options)
 

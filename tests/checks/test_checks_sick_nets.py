@@ -129,7 +129,7 @@ SICK: dict[str, tuple[Callable[[], nn.Module], dict, str, str | None]] = {
         "learning-rate-high",
         None,
     ),
-    "too-slow": (lambda: mlp(12, 32, 4), USER | {"optimizer": "sgd:lr=1e-4"}, "learning-rate-low", None),
+    "too-slow": (lambda: mlp(12, 32, 4), USER | {"optimizer": "sgd:lr=2e-5"}, "learning-rate-low", None),
     "log-of-relu": (lambda: Shared(dead_log), USER, "unstable-op", ""),
     "root-of-relu": (lambda: Shared(root), USER, "unstable-op", ""),
     "log-of-softmax": (lambda: Shared(log_of_probabilities), {"data": DATA, "loss": "nll_loss"}, "log-of-softmax", ""),
