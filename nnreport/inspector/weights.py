@@ -84,10 +84,9 @@ def weight_stats(named: Iterable[Named]) -> list[WeightStats]:
 
 def stats_of(each: Named) -> WeightStats:
     """Of one tensor, its rank left out."""
+    owner = each.name.rpartition(".")[0]
     if nn.parameter.is_lazy(each.tensor):  # not made yet
-        return WeightStats(
-            name=each.name, shape=[], dtype=_dtype(each.tensor), module=each.name.rpartition(".")[0], kind=each.kind
-        )
+        return WeightStats(name=each.name, shape=[], dtype=_dtype(each.tensor), module=owner, kind=each.kind)
     tensor = each.tensor.detach()
     moments = moments_of(tensor)
     stats = WeightStats(
