@@ -50,7 +50,9 @@ for (const pre of $$('.fix .code')) {
     button.textContent = done ? 'Copied' : 'Press Ctrl+C';
     setTimeout(() => { button.textContent = 'Copy'; }, 1500);
   });
-  pre.after(button);
+  const wrap = el('div', { className: 'cp' });
+  pre.replaceWith(wrap);
+  wrap.append(pre, button);
 }
 
 /* printing shows what is closed */

@@ -180,6 +180,7 @@ class Net:
             name = str(i) if len(outputs) > 1 else "output"
             self._node("output", name, [out], self.nodes[out].outputs[0], call=None)
         self._close([self.nodes[out].outputs[0] for out in outputs])
+        self.root.inputs = [node.outputs[0] for node in self.nodes if node.kind == "input"]
         for module in reversed(self.modules.values()):
             module.total += module.parameters
             module.trainable = module.total

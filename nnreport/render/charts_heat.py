@@ -55,7 +55,7 @@ def heatmap(
         ends = (ends[1] / 1e12, ends[1])
     room = min(230.0, 14 + 6.2 * max((min(len(row), 34) for row in rows), default=0))
     left, right, top = room, width - 12.0, 26.0
-    step_y = max(3.0, min(18.0, 900 / max(1, len(rows))))
+    step_y = max(2.5, min(18.0, 640 / max(1, len(rows))))
     step_x = min(84.0, (right - left) / max(1, len(columns)))
     right = left + step_x * len(columns)
     bottom = top + step_y * len(rows)

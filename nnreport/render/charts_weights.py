@@ -18,7 +18,7 @@ def strips(name: str, stats: Sequence[WeightStats], *, width: int = 720) -> Char
     reach = reach or 1.0
     room = min(230.0, 14 + 6.2 * max((min(len(s.name), 34) for s in stats), default=0))
     left, right, top = room, width - 16.0, 10.0
-    step = max(3.0, min(18.0, 1400 / max(1, len(stats))))
+    step = max(3.0, min(18.0, 800 / max(1, len(stats))))
     bottom = top + step * len(stats)
     xs = Scale(-reach, reach, left, right)
     thin, heads, thick, means = [], [], [], []

@@ -69,7 +69,8 @@ class Draft:
         module = flow.modules.get(call.module)
         names = [flow.relative(each[0], base) for each in paths]
         self.name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        self.kind = sort(module, item.target is not None)
+        reads = any(node.parameters for each in flow.inner[call.id] for node in flow.chain[each])
+        self.kind = sort(module, item.target is not None, reads)
         self.sub = module.name if module else ""
         total = module.total if module else 0
         if total:
@@ -107,16 +108,16 @@ class Draft:
         return max(width, 84.0 if self.two_lines else 44.0), 42.0 if self.two_lines else 24.0
 
 
-def sort(module: Module | None, container: bool) -> str:
-    """The letter of a module's kind."""
+def sort(module: Module | None, container: bool, weighted: bool = False) -> str:
+    """The letter of a module's kind; ``weighted``: it reads parameters, be they counted elsewhere (tied)."""
     if container:
         return "c"
     name = module.kind or module.name if module else ""
     if "Norm" in name:
         return "n"
-    if module and module.location and module.location.path.endswith("activation.py") and not module.total:
+    if module and module.location and module.location.path.endswith("activation.py") and not weighted and not module.total:
         return "a"
-    return "w" if module and module.total else "m"
+    return "w" if weighted or (module and module.total) else "m"
 
 
 def measure(words: str, size: float) -> float:

@@ -150,8 +150,10 @@ class Flow:
             last = float(max((node for node in own.get(call, ()) if self.nodes[node].kind == "input"), default=-1))
             for i, child in enumerate(self.children.get(call, ())):
                 first = float(self.inner[child][0]) if self.inner[child] else last + 1e-3
-                if self.calls[child].failed and not self.inner[child]:
+                if not self.inner[child] and self.calls[child].failed:
                     first = float("inf")
+                elif not self.inner[child] and self.graph.nodes:
+                    continue  # it handed on what it was given: an Identity, a Dropout in eval mode
                 placed.append((first, i, Entry(True, child)))
                 last = max(last, float(self.inner[child][-1]) if self.inner[child] else first)
             placed.sort()

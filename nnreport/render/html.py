@@ -42,12 +42,12 @@ def render(report: Report) -> str:
 
 def warm() -> None:
     """Import and compile what :func:`render` needs; a caller that waits for the inspector has the time."""
-    from nnreport.render import page  # noqa: F401
-    from nnreport.render.layout import engine
+    from nnreport.checks.registry import all_checks
+    from nnreport.render.layout import Box, arrange
 
-    engine()
-    environment().get_template("report.html.j2")
-    asset("report.css"), asset("report.js")
+    all_checks()
+    arrange([Box(40, 20)], [])
+    render(Report())
 
 
 @lru_cache(maxsize=1)

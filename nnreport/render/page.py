@@ -49,7 +49,9 @@ def page(report: Report) -> dict[str, Any]:
         "rows": rows(facts, all_layers),
         "parameters": parameters,
         "buffers": buffers,
-        "strips": strips("Distribution of each parameter", [row.stats for row in parameters if row.stats.count])
+        "strips": strips(
+            "Distribution of each parameter", [row.stats for row in parameters if row.stats.count], width=page_training.WHOLE
+        )
         if parameters
         else None,
         "training": training(report),

@@ -104,7 +104,8 @@ def rows(facts: Facts, all_layers: list[Layer]) -> list[dict[str, Any]]:
             {
                 "index": i,
                 "path": module.path,
-                "shown": module.path or "(the model)",
+                "before": module.path[: module.path.rfind(".") + 1],
+                "shown": module.path.rpartition(".")[2] or "(the model)",
                 "depth": min(12, module.path.count(".") + 1) if module.path else 0,
                 "container": container,
                 "cls": module.name,

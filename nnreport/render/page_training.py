@@ -62,7 +62,7 @@ def norm_chart(probe: Probe) -> Chart | None:
         return None
     steps = range(len(probe.gradient_norms))
     return charts.line(
-        "Gradient norm over the steps", [Line("norm", probe.gradient_norms)], steps, y_label="norm", log=True, height=220
+        "Gradient norm over the steps", [Line("norm", probe.gradient_norms)], steps, y_label="norm", log=True, width=HALF
     )
 
 
@@ -77,7 +77,15 @@ def depth_chart(probe: Probe) -> Chart | None:
     names = [s.name for s in some]
     name = "Gradient flow: rms of each parameter's gradient"
     return charts.line(
-        name, lines, range(len(some)), names=names, x_label="parameter, input to output", y_label="rms", log=True, height=300
+        name,
+        lines,
+        range(len(some)),
+        names=names,
+        x_label="parameter, input to output",
+        y_label="rms",
+        log=True,
+        width=WHOLE,
+        height=300,
     )
 
 
@@ -128,7 +136,7 @@ def dead_chart(probe: Probe) -> Chart | None:
         charts.Bar(activation_name(s), [s.dead or 0.0], f"{format.percent(s.dead, 0)} of {s.units}", f"{s.dead_samples} samples")
         for s in some
     ]
-    return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=40, most=1.0, width=WHOLE)
+    return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=16, most=1.0, width=HALF)
 
 
 def activation_name(series: ActivationSeries) -> str:
