@@ -38,7 +38,7 @@ def check_outputs(outputs: list[str]) -> None:
                 raise UsageError(f"-o {output}: {problem}")
 
 
-def write_outputs(report: Report, outputs: list[str], quiet: bool = False) -> None:
+def write_outputs(report: Report, outputs: list[str], quiet: bool = False, announce: bool = True) -> None:
     """Writes each, atomically, and says where it lies (on standard error). A format that fails does not cost the others."""
     from nnreport.render import save
 
@@ -47,15 +47,19 @@ def write_outputs(report: Report, outputs: list[str], quiet: bool = False) -> No
         if output == "-":
             from nnreport.render.markdown import render
 
+            if hasattr(sys.stdout, "reconfigure"):  # names in any script, whatever the locale
+                sys.stdout.reconfigure(encoding="utf-8")
             sys.stdout.write(render(report))
             sys.stdout.flush()
             continue
         try:
-            save(report, Path(output))
+            for note in save(report, Path(output)):
+                if not quiet:
+                    print(f"{output}: {note}", file=sys.stderr)
         except (OSError, UsageError) as error:
             faults.append(f"-o {output}: could not be written: {error}")
         else:
-            if not quiet:
+            if announce and not quiet:
                 print(f"wrote {output}", file=sys.stderr)
     if faults:
         raise UsageError("; ".join(faults))

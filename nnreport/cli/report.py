@@ -116,7 +116,7 @@ def command(**options: Any) -> int:
     cover = {name: options[name] for name in ("title", "author", "course")}
     report = build_report(facts, stages, select=chosen, ignore=left_out, **cover)
     wanted = outputs or [default_output(report.model.name)]
-    write_outputs(report, wanted, quiet=True)
+    write_outputs(report, wanted, quiet=options["quiet"], announce=False)
     if not options["quiet"]:
         from nnreport.render.terminal import show
 
