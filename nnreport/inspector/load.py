@@ -56,7 +56,7 @@ def load_target(spec: str, seed: int) -> Loaded:
     if parsed.state is not None:
         from nnreport.inspector.statedict import state_files
 
-        state_files(parsed.state)  # an unreadable one is wrong usage, said here
+        state_files(parsed.state)  # a missing one is wrong usage, said here
         target = Target(spec=without_folders(spec), name=_state_name(parsed.state), kind="weights")
         return Loaded(None, target, None, parsed.state, None, parsed.state, None)
     reference = parsed.reference
