@@ -162,7 +162,7 @@ class Recorder:
         self.known: dict[int, Known] = {}
         self.given: set[int] = set()
         """Ids of the inputs."""
-        self.left: dict[int | None, list[int]] = {}
+        self.left: dict[int, list[int]] = {}
         """Call -> nodes whose values went to NumPy in it."""
         self.loose: dict[int, tuple[Tensor, int]] = {}
         """Unregistered parameters -> (the tensor, the node that read it first)."""
@@ -421,7 +421,7 @@ class Recorder:
             node.reads = [tensor_info(tensor) for tensor in pending.tensors[: len(node.inputs)]]
         node.location = self.caller.find(pending.frame) if self.locate else None
         self.syncs.append(node)
-        if node.name == "numpy" and node.inputs:
+        if node.name == "numpy" and node.inputs and node.call is not None:
             self.left.setdefault(node.call, []).append(node.inputs[0])
 
     def failed(
@@ -495,7 +495,7 @@ class Recorder:
         """A tensor that no recorded operation made: an attribute, a global, something out of NumPy."""
         name = self.holders.get(id(tensor), "")
         node = Node(id=len(self.nodes), kind="constant", name=name, outputs=[tensor_info(tensor)])
-        came_from = [] if name or tensor.requires_grad else self.left.get(call.id if call else None, [])
+        came_from = [] if name or tensor.requires_grad else self.left_here()
         if came_from:  # out of NumPy, into which a value went in this very call: torch sees no more of that way
             node.kind, node.name, node.inputs = "op", "from_numpy", list(came_from)
             node.reads = [info for i in came_from for info in self.nodes[i].outputs[:1]]
@@ -506,6 +506,10 @@ class Recorder:
         self.rows.append(([-1] * len(node.inputs), -1))
         self.remember([tensor], node)
         return self.known[id(tensor)]
+
+    def left_here(self) -> list[int]:
+        """Nodes whose values went to NumPy in the innermost running call in which any did."""
+        return next((self.left[opened.call.id] for opened in reversed(self.stack) if opened.call.id in self.left), [])
 
     def remember(self, tensors: list[Tensor], node: Node) -> None:
         """These tensors come from this node from now on."""
