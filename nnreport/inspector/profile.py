@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nnreport.inspector.task import Task
 
 PLAIN_STEPS = 7
-"""Unobserved steps, at most; at least three."""
+"""Unobserved steps, at most; at least three unless one takes as long as all may."""
 PLAIN_SECONDS = 0.5
 WATCHED_STEPS = 3
 """Steps with hooks, at most; at least one."""
@@ -131,7 +131,7 @@ def plain_steps(bench: Bench) -> list[Split]:
     begin = perf_counter()
     while len(splits) < 3 or (len(splits) < PLAIN_STEPS and perf_counter() - begin < PLAIN_SECONDS):
         splits.append(closure_split(bench) if needs_closure(bench.optimizer) else plain_split(bench))
-        if len(splits) >= 1 and splits[0].step > 4 * PLAIN_SECONDS:
+        if splits[0].step > PLAIN_SECONDS:  # so slow that one is sure
             break
     return splits
 
