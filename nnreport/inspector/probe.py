@@ -110,6 +110,7 @@ class Run:
         self.parameters = ParameterObserver(self.copy)
         self.activations = ActivationObserver(self.copy, batch_of(self.batch))
         self.state: tuple[Any, ...] = ()
+        self.lost = 0.0
 
     def go(self) -> None:
         """Everything, in order. Raises :class:`StepFailed` only from making the optimizer."""
@@ -175,7 +176,7 @@ class Run:
         """Ends the run, and runs the failing step again to see where it begins."""
         probe = self.probe
         self.activations.drop_step()
-        if not gradient and not appended:
+        if not appended:
             probe.losses.append(number(self.lost))
         restore_random(self.state, self.task.device)
         with buffers_kept(self.copy):
@@ -247,8 +248,8 @@ class Run:
             loss = task.objective(output, self.batch)
             value = float(loss.detach())
         del output
+        self.lost = value
         if not math.isfinite(value):
-            self.lost = value
             raise NotFinite(gradient=False)
         with doing("backward"):
             loss.backward()

@@ -26,8 +26,8 @@ class ParameterObserver:
         self.parameters = [p for _, p in named]
         self.series = [ParameterSeries(name=n) for n, _ in named]
         self.places: dict[int, Tensor] = {}
+        self.views: dict[int, tuple[int, Tensor]] = {}
         self.weights: list[Tensor] = []
-        self.norms: list[float] | None = None
         self.tensors: list[Tensor] = []
         self.with_gradient: list[int] = []
 
@@ -73,11 +73,20 @@ class ParameterObserver:
 
     def sample(self, i: int) -> Tensor:
         """The sampled elements of parameter ``i``, always the same ones."""
-        parameter = self.parameters[i].detach()
+        parameter = self.parameters[i]
+        known = self.views.get(i)
+        if known is not None and known[0] == parameter.data_ptr():
+            return known[1]
+        places = self.places.get(i)
+        sample = self.look_up(parameter.detach(), places)
+        if places is None or not places.numel():
+            self.views[i] = parameter.data_ptr(), sample
+        return sample
+
+    def look_up(self, parameter: Tensor, places: Tensor | None) -> Tensor:
         flat = parameter.reshape(-1) if parameter.is_contiguous() else memory_order(parameter)
         if flat.numel() <= SAMPLE:
             return flat
-        places = self.places.get(i)
         if places is not None and places.numel():
             return parameter.reshape(-1)[places]
         return flat[:: stride_for(flat.numel(), parameter.shape[-1])]
@@ -85,7 +94,7 @@ class ParameterObserver:
     def after(self) -> None:
         """After the update: how far the sampled weights moved, over their norm."""
         now = [self.sample(i) for i in range(len(self.parameters))]
-        moved = norms([a - b for a, b in zip(now, self.weights, strict=True)]) if now else []
+        moved = norms(list(torch._foreach_sub(now, self.weights))) if now else []
         were = norms(self.weights) if now else []
         for series, step, weight in zip(self.series, tolist(moved), tolist(were), strict=True):
             series.update.append(number(step / weight) if weight else 0.0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode
 
 from nnreport.facts import Location
@@ -106,6 +107,10 @@ class Watch(TorchFunctionMode):
         def seen(module: nn.Module, args: Any, output: Any) -> None:
             if not self.enabled:
                 return
+            with DisableTorchFunction():  # else every operation of ours goes through the mode, too
+                look(module, output)
+
+        def look(module: nn.Module, output: Any) -> None:
             value = (
                 output
                 if isinstance(output, Tensor)
