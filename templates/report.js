@@ -16,7 +16,7 @@ const shown = i => D.path[i] || 'the model';
 const scale = (v, base, units) => {
   let k = 0;
   while (Math.abs(v) >= base * 0.9995 && k < units.length - 1) { v /= base; k++; }
-  return +v.toPrecision(3) + '\u00a0' + units[k];
+  return +v.toPrecision(3) + (units[k] && '\u00a0' + units[k]);
 };
 const si = v => scale(v, 1000, ['', 'k', 'M', 'G', 'T', 'P']);
 const write = {

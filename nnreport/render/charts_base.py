@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nnreport.facts import Number
-from nnreport.render.format import finite, significant
+from nnreport.render.format import SI, finite, scaled, significant
 
 #: Okabe and Ito's palette, darkened where it is under 3:1 on white: colour-blind readers tell them apart.
 #: The dashes do so without any colour.
@@ -89,6 +89,8 @@ def tick_label(value: float, log: bool = False) -> str:
         return f"1e{round(power)}"
     if 1e-3 <= abs(value) < 1e5:
         return f"{value:,.10g}".replace("-", "−") if abs(value) >= 1 else f"{value:.4g}".replace("-", "−")
+    if 1e5 <= abs(value) < 1e15:
+        return scaled(value, SI, 1000).replace("-", "−")
     return significant(value, 2).replace("-", "−")
 
 

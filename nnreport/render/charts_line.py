@@ -82,7 +82,7 @@ def line(
             )
         )
     for i, s in enumerate(series):
-        parts.append(_curve(s, i, x, xs, ys, log, top))
+        parts.append(_curve(s, i, x, xs, ys, log, top + 14 * i, alone=len(series) == 1))
     if len(series) > 1:
         parts.append(_legend(series, right, top))
     grid = f"{num(left)} {num(right)} {num(top)} {num(bottom)}"
@@ -122,7 +122,7 @@ def _x_axis(
     return parts
 
 
-def _curve(s: Line, place: int, x: Sequence[float], xs: Scale, ys: Scale, log: bool, top: float) -> str:
+def _curve(s: Line, place: int, x: Sequence[float], xs: Scale, ys: Scale, log: bool, top: float, alone: bool) -> str:
     style = (s.style if s.style >= 0 else place) % len(SERIES)
     path, pen, dots, lost = [], False, [], None
     for at, raw in zip(x, s.values, strict=False):
@@ -158,6 +158,7 @@ def _curve(s: Line, place: int, x: Sequence[float], xs: Scale, ys: Scale, log: b
             stroke_width=2,
             fill="none",
         )
+        words = f"{format.number(raw)} from here" if alone else f"{s.name}: {format.number(raw)}"
         side = "end" if xs(at) > (xs.start + xs.end) / 2 else "start"
         out += label(
             xs(at) + (-9 if side == "end" else 9),

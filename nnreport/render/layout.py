@@ -6,12 +6,13 @@ is asked for: the boxes come with their sizes and Graphviz only places them.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -139,7 +140,8 @@ def _silence() -> Iterator[None]:
     try:
         with open(os.devnull, "wb") as sink:
             os.dup2(sink.fileno(), 2)
-        yield
+        with redirect_stderr(io.StringIO()):  # pygraphviz' own warnings
+            yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -73,6 +73,7 @@ def training(report: Report) -> dict[str, Any] | None:
     return {
         "probe": probe,
         "loss": page_training.loss_charts(report.facts),
+        "wide": page_training.wide(probe.losses),
         "rates": page_training.rate_chart(report.facts),
         "norm": page_training.norm_chart(probe),
         "depth": page_training.depth_chart(probe),

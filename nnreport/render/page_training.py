@@ -37,6 +37,12 @@ def loss_charts(facts: Facts) -> tuple[Chart, Chart] | None:
     return kinds[0], kinds[1]
 
 
+def wide(losses: Sequence[Number]) -> bool:
+    """Does the loss span so much that only a logarithmic axis shows it?"""
+    known = [value for value in map(format.finite, losses) if value is not None]
+    return bool(known) and min(known) > 0 and max(known) / min(known) > 100
+
+
 def rate_chart(facts: Facts) -> Chart | None:
     """The same steps at other learning rates."""
     tried, probe = facts.experiments, facts.probe
