@@ -81,7 +81,7 @@ def plural(count: int, one: str) -> str:
 
 
 def devices(scene: Scene) -> Words | None:
-    if "same device" not in scene.message and "device type" not in scene.message:
+    if not re.search(r"same device|device type|expected device", scene.message):
         return None
     found = list(dict.fromkeys(str(tensor.device) for tensor in scene.tensors))
     return (
@@ -331,9 +331,12 @@ def truth(scene: Scene) -> Words | None:
 
 
 def signature(scene: Scene) -> Words | None:
-    if not isinstance(scene.error, TypeError) or "forward()" not in scene.message:
+    if not isinstance(scene.error, TypeError) or scene.module is None:
         return None
-    return (forward_of(scene.module).shown(), "give it what its forward takes, no more and no less") if scene.module else None
+    name = getattr(scene.module.forward, "__name__", "forward")
+    if not re.search(rf"\b{re.escape(name)}\(\) (missing|takes|got)", scene.message):
+        return None
+    return forward_of(scene.module).shown(), "give it what its forward takes, no more and no less"
 
 
 def missing_forward(scene: Scene) -> Words | None:
@@ -358,7 +361,38 @@ def attribute(scene: Scene) -> Words | None:
     return f"an attribute named {match[2]}", f"did you mean self.{near[0]}?" if near else "set it in __init__"
 
 
+def wrong_type(scene: Scene) -> Words | None:
+    match = re.search(r"argument '?(\w+)'? .*must be Tensor, not (\w+)", scene.message)
+    if not match or not isinstance(scene.error, TypeError):
+        return None
+    if match[2] in ("tuple", "list", "dict") or "Output" in match[2]:
+        return f"a tensor as {match[1]}, got a {match[2]}", "take the tensor out of it first, e.g. `out, hidden = self.rnn(x)`"
+    return f"a tensor as {match[1]}, got {match[2]}", ""
+
+
+def targets(scene: Scene) -> Words | None:
+    match = re.search(r"Expected input batch_size \((\d+)\) to match target batch_size \((\d+)\)", scene.message)
+    if not match:
+        return None
+    return f"as many targets as predictions, got {match[1]} predictions and {match[2]} targets", ""
+
+
+def endless(scene: Scene) -> Words | None:
+    if not isinstance(scene.error, RecursionError):
+        return None
+    return "a forward that ends", "it calls itself: call the layers, not `self(…)` or `self.forward(…)`"
+
+
+def parameter_in_place(scene: Scene) -> Words | None:
+    if "a leaf Variable that requires grad" not in scene.message:
+        return None
+    return (
+        "parameters left as they are in forward",
+        "work on a copy (`weight = self.weight * 2`), or change it under `torch.no_grad()`",
+    )
+
+
 SPEAKERS: tuple[Callable[[Scene], Words | None], ...] = (
     devices, dtypes, linear, convolution, small_map, embedding, joined, reshaped, normalised, recurrent, attention, broadcast,
-    matmul, dimension, truth, signature, missing_forward, attribute, unpacked,
+    matmul, dimension, truth, signature, missing_forward, attribute, unpacked, wrong_type, targets, endless, parameter_in_place,
 )  # fmt: skip

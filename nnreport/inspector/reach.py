@@ -23,6 +23,7 @@ class Backward:
         inputs: input name -> a non-zero gradient arrived.
         error: what backward raised.
         failed: sequence number of the autograd node that raised, where that is known.
+        name: of that node, ``ReluBackward0``.
         flops: FLOPs of the pass.
         outputs: names of the outputs that were differentiated; none: there was nothing to differentiate.
     """
@@ -33,6 +34,7 @@ class Backward:
     inputs: dict[str, bool] = field(default_factory=dict)
     error: BaseException | None = None
     failed: int | None = None
+    name: str = ""
     flops: int = 0
     uncounted: dict[str, int] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
@@ -77,7 +79,7 @@ def reach_of(
     found.leaves = [leaf for key, leaf in reached.items() if key not in names and key not in given]
     for tensor in [*model.parameters(), *inputs.values()]:
         tensor.grad = None
-    last: list[int | None] = [None]
+    last: list[Any] = [None]
     hooks = [node.register_prehook(remember(last, node)) for node in graph] if watch else []
     generator = torch.Generator().manual_seed(seed)
     scalar = torch.stack([projected(tensor, generator) for _, tensor in roots]).sum()
@@ -86,7 +88,9 @@ def reach_of(
         with counter:
             scalar.backward()
     except Exception as error:
-        found.error, found.failed = error, last[0]
+        found.error = error
+        if last[0] is not None:
+            found.failed, found.name = sequence_of(last[0]), last[0].name()
     finally:
         for hook in hooks:
             hook.remove()
@@ -100,13 +104,16 @@ def reach_of(
     return found
 
 
-def remember(last: list[int | None], node: Any) -> Callable[[Any], None]:
-    number = node._sequence_nr() if hasattr(node, "_sequence_nr") else None
-
+def remember(last: list[Any], node: Any) -> Callable[[Any], None]:
     def before(gradients: Any) -> None:
-        last[0] = number
+        last[0] = node
 
     return before
+
+
+def sequence_of(node: Any) -> int | None:
+    """Number of an autograd node in the order of the forward."""
+    return int(node._sequence_nr()) if hasattr(node, "_sequence_nr") else None
 
 
 def autograd_nodes(tensors: Sequence[Tensor]) -> list[Any]:

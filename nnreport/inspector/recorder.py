@@ -287,7 +287,7 @@ class Recorder:
             kwargs = calling_keywords(module)
             if kwargs:
                 call.inputs = infos([args, kwargs])
-            if error is not None and (self.raised is None or self.raised.error is not error):
+            if error is not None and (self.raised is None or not in_chain(self.raised.error, error)):
                 self.raised = Raised(error, call, "", args, kwargs)
         self.mark(self.stack[-1].call.id if self.stack else 0)
 
@@ -562,6 +562,18 @@ def calling_keywords(module: nn.Module) -> dict[str, Any]:
             return found if isinstance(found, dict) else {}
         frame = frame.f_back
     return {}
+
+
+def in_chain(inner: BaseException, outer: BaseException) -> bool:
+    """``outer`` is ``inner``, or was raised because of it."""
+    seen: set[int] = set()
+    each: BaseException | None = outer
+    while each is not None and id(each) not in seen:
+        if each is inner:
+            return True
+        seen.add(id(each))
+        each = each.__cause__ or each.__context__
+    return False
 
 
 def unwrapped(tensor: Tensor) -> Tensor:

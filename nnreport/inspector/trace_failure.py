@@ -12,7 +12,7 @@ from nnreport.facts import Failure, Node
 from nnreport.inspector.expect import Scene, explain
 from nnreport.inspector.locate import traceback_frames
 from nnreport.inspector.reach import Backward
-from nnreport.inspector.recorder import Raised, Recorder
+from nnreport.inspector.recorder import Raised, Recorder, in_chain
 from nnreport.inspector.trace_structure import named_tensors, tensor_info
 
 MESSAGE = 2000
@@ -58,18 +58,6 @@ def scene_of(error: BaseException, raised: Raised | None, module: nn.Module | No
     return Scene(raised.error, raised.operation, raised.arguments, raised.keywords, module)
 
 
-def in_chain(inner: BaseException, outer: BaseException) -> bool:
-    """``outer`` is ``inner``, or was raised because of it."""
-    seen: set[int] = set()
-    each: BaseException | None = outer
-    while each is not None and id(each) not in seen:
-        if each is inner:
-            return True
-        seen.add(id(each))
-        each = each.__cause__ or each.__context__
-    return False
-
-
 def backward_failure(backward: Backward, recorder: Recorder, modules: Mapping[str, nn.Module]) -> Failure:
     """What is known of an exception that backward raised. For a value that was changed in place, the operation named is the one
     that changed it; else the one whose gradient could not be computed."""
@@ -77,13 +65,14 @@ def backward_failure(backward: Backward, recorder: Recorder, modules: Mapping[st
     assert error is not None
     message = message_of(error)
     frames = traceback_frames(error.__traceback__)
-    node = node_of_sequence(recorder, backward.failed)
+    theirs = bool(frames and frames[-1].location.user)  # the backward of a custom autograd function: no operation of torch's
+    node = node_of_sequence(recorder, backward.failed) if not theirs else None
     expected = hint = ""
     if "modified by an inplace operation" in message:
         node, expected, hint = changed_in_place(message, node, recorder)
     elif "is not implemented" in message:
         expected = "an operation that has a derivative"
-    location = frames[-1].location if frames and frames[-1].location.user else None
+    location = frames[-1].location if theirs else None
     path = node.module if node is not None else None
     module = modules.get(path) if path is not None else None
     return Failure(
@@ -94,7 +83,7 @@ def backward_failure(backward: Backward, recorder: Recorder, modules: Mapping[st
         cls=qualified(module) if module is not None else "",
         inputs=list(node.reads[:INPUTS]) if node is not None else [],
         expected=expected,
-        operation=node.name if node is not None else "",
+        operation=node.name if node is not None else backward.name.removesuffix("Backward"),
         location=location or (node.location if node is not None else None),
         frames=frames,
         hint=hint,

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from tracing import traced
 
 from nnreport.inspector.flops import FlopMode
-from tracing import traced
 
 
 def forward_backward(model: nn.Module, *args: torch.Tensor) -> tuple[int, int]:

@@ -8,24 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tracing import fingerprint, module, names, net, node, reloads, traced
 
 from nnreport.facts import Node
 from nnreport.inspector import recorder
 from sample_models.simple_net import SimpleNet
-from tracing import fingerprint, module, names, node, reloads, traced
-
-
-def net(forward, **layers):
-    """A module with these layers and this forward."""
-
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for name, layer in layers.items():
-                setattr(self, name, layer)
-
-    Net.forward = forward
-    return Net()
 
 
 def test_simple_net():
@@ -247,7 +234,7 @@ def test_packed_sequences():
         return out
 
     found, tree = traced(net(forward, rnn=nn.LSTM(8, 4, batch_first=True)), torch.randn(2, 5, 8))
-    assert ["pack_padded_sequence", "lstm", "pad_packed_sequence"] == [n for n in names(found) if "pack" in n or n == "lstm"]
+    assert [n for n in names(found) if "pack" in n or n == "lstm"] == ["pack_padded_sequence", "lstm", "pad_packed_sequence"]
     assert node(found, "lstm").flops == 2 * 8 * 16 * (8 + 4)  # eight tokens, no padding
     assert module(tree, "rnn").train_calls == 1
 

@@ -3,9 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from test_inspector_trace import net
-from tracing import module, node, traced
+from tracing import module, net, node, traced
 
 
 def cut_of(found) -> list[tuple[str, str]]:

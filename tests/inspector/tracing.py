@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,19 @@ from nnreport.facts import Module, Node, Tree
 from nnreport.inspector.inputs import sample_of
 from nnreport.inspector.trace import Traced, trace
 from nnreport.inspector.tree import read_tree
+
+
+def net(forward: Callable[..., Any], **layers: nn.Module) -> nn.Module:
+    """A module with these layers and this forward."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, layer in layers.items():
+                setattr(self, name, layer)
+
+    Net.forward = forward  # type: ignore[method-assign]
+    return Net()
 
 
 def traced(model: nn.Module, *args: Any, **kwargs: Any) -> tuple[Traced, Tree]:
