@@ -49,19 +49,23 @@ def trained(lab: Lab) -> bool:
     return lab.task is not None and lab.probe is not None and not lab.task.reason
 
 
-EXPERIMENTS = (
+STILL = (
     Experiment("best constant prediction", baseline, trained),
     Experiment("two forwards of one input", nondeterminism),
     Experiment("samples that move each other", mixing),
     Experiment("influence of each input", influence),
     Experiment("spread between samples", spreads),
     Experiment("other batch sizes", batch_sizes),
+)
+"""What needs no training."""
+TRAINING = (
     Experiment("parameters without a gradient", silent, lambda lab: trained(lab) and bool(silent_names(lab.probe))),
     Experiment("softmax undone", without_softmax, lambda lab: trained(lab) and bool(undone(lab.probe))),
     Experiment("sharpness", sharpness, lambda lab: trained(lab) and sgd(lab)),
     Experiment("other learning rates", rates, lambda lab: trained(lab) and rated(lab)),
     Experiment("more steps", longer, lambda lab: trained(lab) and doubtful(lab)),
 )
+"""What trains further copies."""
 
 
 def run_experiments(
@@ -90,7 +94,10 @@ def run_experiments(
     found = Experiments()
     lab = Lab(model, sample, task, probe, graph, Clock(budget), seed)
     with seeded(seed, lab.device), state_kept():
-        for experiment in EXPERIMENTS:
+        for experiment in STILL:
+            perform(experiment, lab, found)
+        lab.release()
+        for experiment in TRAINING:
             perform(experiment, lab, found)
     found.seconds = lab.clock.spent
     return found

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +26,7 @@ from nnreport.inspector.trials.training import train
 from nnreport.job import Job
 
 STEPS = 30
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def experiments_of(model: nn.Module, *specs: str, budget: float = 20.0) -> Experiments:
@@ -446,3 +451,20 @@ def test_a_failing_experiment_leaves_the_others():
     assert found.output_spread is not None
     assert found.influence
     assert any("SystemExit" in reason for reason in found.skipped)
+
+
+def test_neither_the_compiler_nor_sympy_is_imported(tmp_path):
+    code = """
+import sys, torch
+from torch import nn
+sys.path.insert(0, "tests/inspector")
+from test_inspector_experiments import trained_experiments_of, mlp
+from test_inspector_profile import profile_of
+found = trained_experiments_of(mlp(20, 8, 5), "16,20", optimizer="sgd:lr=1e-4")
+assert found.sharpness and found.rates and found.influence[0].gradient, found
+assert profile_of(mlp(20, 8, 5), "16,20").operators
+print("HEAVY", sorted({"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)))
+"""
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=env)
+    assert "HEAVY []" in done.stdout

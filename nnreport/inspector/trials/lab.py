@@ -94,6 +94,11 @@ class Lab:
             m.eval()
         return copy
 
+    def release(self) -> None:
+        """Lets the copies go that the experiments so far have shared."""
+        self.__dict__.pop("calm", None)
+        self.__dict__.pop("stirred", None)
+
     @cached_property
     def stirred(self) -> nn.Module:
         """The calm copy with noise in every matrix that is all zero: behind a zero-initialised head or branch nothing moves the

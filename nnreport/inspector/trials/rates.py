@@ -21,6 +21,8 @@ UNSTEADY = 0.3
 """All rises of the last half together, over the start, from which a lower rate is tried."""
 HIGHER = (10.0, 100.0, 1000.0)
 ITERATIONS = 8
+SHARE = 0.25
+"""Of the budget that the power iteration may take; what it has found by then is an estimate from below."""
 SETTLED = 0.02
 """The power iteration ends when the estimate changes by less than this share."""
 
@@ -75,6 +77,7 @@ def sharpness(lab: Lab, found: Experiments) -> None:
     task = lab.task
     assert task is not None
     lab.clock.check(3 * lab.step_seconds)
+    begun = lab.clock.spent
     copy = lab.trainee()
     parameters = [p for p in copy.parameters() if p.requires_grad]
     with seeded(lab.seed, lab.device), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
@@ -87,7 +90,8 @@ def sharpness(lab: Lab, found: Experiments) -> None:
         vector = [torch.randn_like(p) for p in weights]
         estimate = math.nan
         for _ in range(ITERATIONS):
-            lab.clock.check(2 * lab.step_seconds)
+            if lab.clock.left < 2 * lab.step_seconds or lab.clock.spent - begun > SHARE * lab.clock.seconds:
+                break
             size = norm(vector)
             if size == 0.0 or not math.isfinite(size):
                 break
