@@ -111,7 +111,7 @@ def finding(facts: Facts, graph: Walk, named: Lookup, node: Node, lost: list[str
         check="graph-cut",
         severity=severity,
         message=f"{what}: {len(lost)} of {total} trainable parameters get none ({spread_names(lost)}), {after}",
-        module=node.module,
+        module=node.module or common_parent([name.rpartition(".")[0] for name in lost]),
         modules=list(dict.fromkeys(name.rpartition(".")[0] for name in lost)),
         location=named.node_line(node),
         evidence={"operation": name, "cut_off": len(lost), "trainable": total},
@@ -123,6 +123,17 @@ def finding(facts: Facts, graph: Walk, named: Lookup, node: Node, lost: list[str
         code="for p in self.backbone.parameters():\n    p.requires_grad_(False)  # if it is meant" if block else "",
         node=node.id,
     )
+
+
+def common_parent(paths: list[str]) -> str:
+    """The deepest module that holds them all: what a cut in the root's own forward cuts off."""
+    parts = [path.split(".") for path in paths]
+    shared = []
+    for step in zip(*parts, strict=False):
+        if len(set(step)) > 1:
+            break
+        shared.append(step[0])
+    return ".".join(shared)
 
 
 def advice(name: str, block: bool) -> str:

@@ -84,7 +84,7 @@ def shrunk(facts: Facts, axes: int, size: list[int]) -> bool:
     """Did the model make the map that small: is some input larger?"""
     assert facts.graph is not None
     return any(
-        max(tensor.shape[1:], default=0) > max(size)
+        max(tensor.shape[-axes:] if len(tensor.shape) == axes + 2 else tensor.shape[1:], default=0) > max(size)
         for node in facts.graph.nodes
         if node.kind == "input"
         for tensor in node.outputs

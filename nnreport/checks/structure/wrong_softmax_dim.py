@@ -11,7 +11,8 @@ always gets 1. Without ``dim`` torch guesses by an old rule (axis 0 for one and 
 ``softmax(x, dim=-1)``, or the axis that holds the classes.
 
 ## Quiet when
-* axis 0 is not the batch (time-major sequences, a set of prototypes): the trial that replaces samples sees no mixing;
+* axis 0 is not the batch (time-major sequences, a set of prototypes): the output has no such leading axis, or the trial that
+  replaces samples sees no mixing;
 * the tensor is square in the batch (similarities of a contrastive loss).
 
 ## Known limits
@@ -62,6 +63,9 @@ def over_batch(facts: Facts, node: Node) -> bool:
     assert facts.graph is not None
     size, shape = facts.graph.batch, node.outputs[0].shape
     if size is None or shape[0] != size or len(shape) < 2 or (len(shape) == 2 and shape[1] == size):
+        return False
+    outputs = [node.outputs[0].shape for node in facts.graph.nodes if node.kind == "output" and node.outputs]
+    if not any(shape and shape[0] == size for shape in outputs):
         return False
     mixing = facts.experiments.mixing if facts.experiments else None
     if mixing is not None and not mixing.reason and mixing.samples:

@@ -1,0 +1,34 @@
+"""Every check's page is whole, and the catalogue's names are there."""
+
+import pytest
+
+from nnreport.checks.registry import HEADINGS, all_checks, find
+
+CATALOGUE = {
+    "structure": """construction-error forward-error backward-error unregistered-module unregistered-parameter unregistered-buffer
+        unused-module unused-output stacked-linear redundant-activation relu-output bias-before-norm reused-batchnorm dominant-layer
+        spatial-collapse mixed-batch ignored-input nondeterministic-eval fixed-batch-size constant-output width-one-softmax graph-cut
+        wrong-softmax-dim identical-layers""",
+    "normalisation": "batchnorm-batch-one dropout-before-batchnorm excessive-dropout frozen-batchnorm-drift",
+    "trained": "non-finite-weights dead-filters weight-outliers low-rank-weights checkpoint-mismatch",
+    "speed": "hot-layer misaligned-width host-sync many-small-calls unfused-attention",
+    "source": """missing-super-init module-in-forward functional-dropout forward-called-directly hard-coded-device detach-in-forward
+        numpy-in-forward state-in-forward deprecated-variable""",
+}
+
+
+@pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.slug)
+def test_a_page_has_every_heading(check):
+    for heading in HEADINGS:
+        assert check.section(heading), f"{check.slug} says nothing under “{heading}”"
+    order = [check.page.index(f"## {heading}") for heading in HEADINGS]
+    assert order == sorted(order)
+    assert max(map(len, check.page.splitlines())) <= 130
+
+
+@pytest.mark.parametrize("group", CATALOGUE)
+def test_the_catalogue_is_there(group):
+    for slug in CATALOGUE[group].split():
+        check = find(slug)
+        assert check is not None, slug
+        assert check.group == group
