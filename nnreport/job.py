@@ -18,7 +18,6 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     seed: int = 0
     device: str = "auto"
     probe: bool = True
-    profile: bool = True
     execute: bool = True
     """False (--no-exec): the source alone is read, nothing of the user's is imported."""
     budget: float | None = None

@@ -24,6 +24,8 @@ from nnreport.facts import Failure, Graph, Number, Probe, Stage, Tree
 from nnreport.job import Job
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nnreport.inspector.data import Data
     from nnreport.inspector.inputs import Sample
     from nnreport.inspector.load import Loaded
@@ -199,9 +201,7 @@ class Pipeline:
     def read_tree(self) -> None:
         from nnreport.inspector.tree import read_tree
 
-        assert self.loaded is not None
-        assert self.loaded.model is not None
-        self.tree = read_tree(self.loaded.model)
+        self.tree = read_tree(self.model)
         self.send_tree()
 
     def send_tree(self) -> None:
@@ -215,7 +215,6 @@ class Pipeline:
 
         loaded, job = self.loaded, self.job
         assert loaded is not None
-        assert loaded.model is not None
         if self.given_data is not None or job.data:
             self.data = load_data(self.given_data if self.given_data is not None else job.data, loaded, job.seed)
             failure = getattr(self.data, "failure", None)
@@ -226,7 +225,7 @@ class Pipeline:
                     raise StageFailed(f"the data failed: {failure.exception}: {first_line(failure.message)}")
         if self.sample is None:
             if job.inputs:
-                self.sample = sample_from_specs(job.inputs, loaded.model, job.seed)
+                self.sample = sample_from_specs(job.inputs, self.model, job.seed)
             else:
                 self.sample = find_sample(loaded, self.data, job.seed)
         self.sample = self.sample.to(self.device)
@@ -236,10 +235,9 @@ class Pipeline:
     def trace(self) -> None:
         from nnreport.inspector.trace import trace
 
-        loaded, sample = self.loaded, self.needed_sample()
-        assert loaded is not None
+        sample = self.needed_sample()
         assert self.tree is not None
-        traced = trace(loaded.model, sample, self.tree, self.job.seed)
+        traced = trace(self.model, sample, self.tree, self.job.seed)
         self.graph = traced.graph
         for note in traced.notes:
             self.emit(NoteEvent(text=note))
@@ -256,16 +254,28 @@ class Pipeline:
     def read_weights(self) -> None:
         from nnreport.inspector.weights import read_weights
 
-        loaded = self.loaded
-        assert loaded is not None
-        weights = read_weights(loaded.model)
+        weights = read_weights(self.model)
         weights.fresh = weights.fresh and not self.job.weights
         self.emit(FactEvent(weights=weights))
+
+    @property
+    def model(self) -> nn.Module:
+        """The loaded model; the stages that need it run only when there is one."""
+        assert self.loaded is not None
+        assert self.loaded.model is not None
+        return self.loaded.model
 
     def needed_sample(self) -> Sample:
         if self.sample is None:
             raise StageSkipped("there is no input to run the model on")
         return self.sample
+
+    def needs_training(self) -> None:
+        """Raises :class:`StageSkipped` where the model is not to be trained, or cannot be."""
+        if not self.job.probe:
+            raise StageSkipped("--no-probe")
+        if self.forward_fails:
+            raise StageSkipped(self.forward_fails)
 
     def prepare_task(self) -> Task:
         """The data, loss and optimizer of a training step."""
@@ -275,57 +285,42 @@ class Pipeline:
         loaded, sample = self.loaded, self.needed_sample()
         assert loaded is not None
         if self.data is None:
-            self.data = synthetic_data(sample, loaded.model, self.job.seed)
-        return make_task(loaded.model, self.data, self.job, loaded, self.device, self.hints)
+            self.data = synthetic_data(sample, self.model, self.job.seed)
+        return make_task(self.model, self.data, self.job, loaded, self.device, self.hints)
 
     def run_probe(self) -> None:
-        if not self.job.probe:
-            raise StageSkipped("--no-probe")
-        if self.forward_fails:
-            raise StageSkipped(self.forward_fails)
+        self.needs_training()
         from nnreport.inspector.probe import run_probe
 
-        loaded, job = self.loaded, self.job
-        assert loaded is not None
         self.task = self.prepare_task()
 
         def on_step(step: int, steps: int, loss: Number) -> None:
             self.emit(StepEvent(step=step, steps=steps, loss=loss))
 
-        self.probe = run_probe(loaded.model, self.task, job.steps, self.graph, on_step)
+        self.probe = run_probe(self.model, self.task, self.job.steps, self.graph, on_step)
         for failure in self.task.failures:
             self.fail(failure)
         self.emit(FactEvent(probe=self.probe))
         if self.probe.reason and not self.probe.done:
-            raise StageFailed(self.probe.reason)
+            raise StageFailed(self.probe.reason) if self.task.failures else StageSkipped(self.probe.reason)
 
     def run_experiments(self) -> None:
         sample = self.needed_sample()
-        if not self.job.probe:
-            raise StageSkipped("--no-probe")
-        if self.forward_fails:
-            raise StageSkipped(self.forward_fails)
+        self.needs_training()
         from nnreport.inspector.experiments import run_experiments
 
-        loaded = self.loaded
-        assert loaded is not None
         spent = sum(self.probe.seconds) if self.probe else 0.0
         budget = self.job.budget if self.job.budget is not None else max(LEAST_BUDGET, EXPERIMENT_SHARE * spent)
-        found = run_experiments(loaded.model, sample, self.task, self.probe, self.graph, budget)
+        found = run_experiments(self.model, sample, self.task, self.probe, self.graph, budget)
         self.emit(FactEvent(experiments=found))
 
     def run_profile(self) -> None:
-        if not self.job.profile or not self.job.probe:
-            raise StageSkipped("--no-probe")
-        if self.forward_fails:
-            raise StageSkipped(self.forward_fails)
+        self.needs_training()
         if self.task is None or self.probe is None or not self.probe.done:
             raise StageSkipped("the probe made no step")
         from nnreport.inspector.profile import run_profile
 
-        loaded = self.loaded
-        assert loaded is not None
-        self.emit(FactEvent(profile=run_profile(loaded.model, self.task, self.graph, self.tree)))
+        self.emit(FactEvent(profile=run_profile(self.model, self.task, self.graph, self.tree)))
 
 
 def first_line(text: object) -> str:
