@@ -73,8 +73,8 @@ function table(node) {
   let order = rows, view = rows, words = '', leaves = false;
   const long = rows.length > WINDOW;
   let height = 0, top = null, bottom = null;
-  const text = rows.map(r => '');
-  const read = i => text[i] || (text[i] = rows[i].textContent.toLowerCase());
+  const text = rows.map(() => '');
+  const read = i => text[i] || (text[i] = [...rows[i].cells].map(c => c.textContent).join(' ').toLowerCase());
   const layer = r => +r.id.slice(1);
   const isLayers = node.id === 't-layers';
   const value = (r, column) => {
