@@ -64,7 +64,7 @@ def over_batch(facts: Facts, node: Node) -> bool:
     size, shape = facts.graph.batch, node.outputs[0].shape
     if size is None or shape[0] != size or len(shape) < 2 or (len(shape) == 2 and shape[1] == size):
         return False
-    outputs = [node.outputs[0].shape for node in facts.graph.nodes if node.kind == "output" and node.outputs]
+    outputs = [each.shape for node in facts.graph.nodes if node.kind == "output" for each in node.reads]
     if not any(shape and shape[0] == size for shape in outputs):
         return False
     mixing = facts.experiments.mixing if facts.experiments else None
