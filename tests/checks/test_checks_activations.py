@@ -24,6 +24,9 @@ def facts(*series: ActivationSeries, losses: list = FLAT, user: bool = True, **m
         (0.95, 512, FLAT, "error"),
         (0.75, 8, FLAT, None),  # six of eight is chance
         (1.0, 8, FLAT, "error"),
+        (1.0, 2, FALLING, "note"),  # two units of a squeezing gate
+        (1.0, 1, FLAT, "error"),  # the output itself
+        (1.0, 64, FALLING, "warning"),  # the signal has another way
     ],
 )
 def test_dead_units_by_share_and_width(dead: float, units: int, losses: list, severity: str | None) -> None:

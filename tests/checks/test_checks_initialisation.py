@@ -120,14 +120,17 @@ def test_logits_within_rounding_have_collapsed_unless_the_head_is_zero() -> None
 
 
 def test_the_first_loss_against_a_blind_guess() -> None:
-    (finding,) = run("initial-loss", net([weight("a"), weight("b")], probe=probe([95.0, 60.0, 40.0])))
+    wild = OutputInfo(tensor=TensorInfo(shape=[16, 10], dtype="float32"), range=held(-90, 90))
+    (finding,) = run("initial-loss", net([weight("a"), weight("b")], probe=probe([95.0, 60.0, 40.0], output=wild)))
     assert finding.module == "b"
     assert round(finding.evidence["uniform_guess"], 3) == 2.303
     assert run("initial-loss", net([weight("a")], probe=probe([3.3, 3.0, 2.9]))) == []  # a He-initialised head
+    added = probe([9.0, 8.0, 7.0])  # outputs between −1 and 1 cannot cost so much: another term does
+    assert run("initial-loss", net([weight("a")], probe=added)) == []
     summed = probe([2.4 * 16, 30.0, 20.0])
     assert run("initial-loss", net([weight("a")], probe=summed)) == []
-    assert run("initial-loss", net([weight("a")], probe=probe([95.0, 60.0], kind="mse"))) == []
-    pretrained = net([weight("a")], probe=probe([95.0, 60.0]))
+    assert run("initial-loss", net([weight("a")], probe=probe([95.0, 60.0], kind="mse", output=wild))) == []
+    pretrained = net([weight("a")], probe=probe([95.0, 60.0], output=wild))
     pretrained.weights = Weights(stats=pretrained.weights.stats, fresh=False)
     assert run("initial-loss", pretrained) == []
 

@@ -17,7 +17,9 @@ activation.
 ## Quiet when
 The share is what default initialisation gives (42–55 % on uncentred data), or within chance of it in a narrow layer
 (the limit is 50 % plus one over the square root of the units); the layer is no ReLU; a ReLU that multiplies another
-tensor is reported only above 90 %. A narrow lead over the limit in a net that learns is a note.
+tensor is reported only above 90 %. A narrow lead over the limit in a net that learns is a note, and so are layers of
+fewer than seven units, which are all dead by chance more than once in a hundred, unless the net does not learn; a
+wholly dead layer beside which the net learns (a squeezing gate, a residual branch) is a warning.
 
 ## Known limits
 With few samples rare units look dead; the message says how many were seen. Synthetic noise may fail to excite units
@@ -53,6 +55,8 @@ HEALTHY = 0.50
 """A healthy share on uncentred data, to which chance adds in narrow layers."""
 NARROW = 0.10
 """A lead over the limit that is no more than this, in a net that learns, is a note."""
+CHANCE = 0.01
+"""Where healthy units are all dead by chance more often than this (fewer than seven), a net that may be learning gets a note."""
 FEW_SAMPLES = 64
 """Below this the message says how few were seen."""
 
@@ -133,10 +137,12 @@ def _limit(series: ActivationSeries) -> float:
 
 def _severity(facts: Facts, series: ActivationSeries, learns: bool | None) -> Severity:
     share = series.dead or 0.0
+    if HEALTHY**series.units > CHANCE and learns is not False:
+        return "note"
     if share > ERROR:
         born = (series.dead_initial or 0.0) > ERROR
-        if learns is True and share < 1:
-            return "warning"
+        if learns is True:
+            return "warning"  # the signal has another way
         return "error" if own_data(facts) or (born and share == 1) else "warning"
     return "note" if learns is True and share <= _limit(series) + NARROW else "warning"
 

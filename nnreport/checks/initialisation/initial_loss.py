@@ -13,7 +13,8 @@ Scale the last layer's initial weights down (its logits should spread by about o
 or scale a tied embedding by `d_model ** -0.5`.
 
 ## Quiet when
-The loss is not a cross-entropy of known width, or is a custom one that adds or sums terms; the weights come from a
+The loss is not a cross-entropy of known width, is larger than outputs of this range can make it (further terms were
+added), or is a sum; the weights come from a
 checkpoint.
 
 ## Known limits
@@ -56,7 +57,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         raise NotApplicable("no cross-entropy of known width")
     first = float(probe.losses[0])
     expected, words = guess
-    if first <= expected + EXCESS or _summed(probe, first, expected):
+    if first <= expected + EXCESS or _summed(probe, first, expected) or first > _most(probe, expected):
         return
     output = probe.output
     spread = output.range.std if output and output.range else None
@@ -98,6 +99,18 @@ def uniform_guess(probe: Probe) -> tuple[float, str] | None:
     if loss.kind in ("bce", "bce_with_logits"):
         return math.log(2), "yes and no"
     return None
+
+
+def _most(probe: Probe, expected: float) -> float:
+    """The largest loss that outputs of this range can give, with some room for the elements that were not sampled: what lies above
+    was added by another term."""
+    held = probe.output.range if probe.output else None
+    if held is None or probe.loss is None:
+        return math.inf
+    room = 1.5 * (held.maximum - held.minimum)
+    if probe.loss.kind in CLASS_LOSSES:
+        return expected + room
+    return max(expected, abs(held.maximum), abs(held.minimum)) + room if probe.loss.kind == "bce_with_logits" else math.inf
 
 
 def _summed(probe: Probe, first: float, expected: float) -> bool:
