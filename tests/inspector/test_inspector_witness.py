@@ -57,6 +57,17 @@ def test_a_missing_call_and_a_wrong_edge_are_seen():
     assert "torchview did not see head.2; torchview alone saw head.1" in found.detail
 
 
+def test_values_written_in_place_are_no_disagreement():
+    def forward(self, x):
+        out = torch.zeros_like(x)
+        out[:, :2] = self.a(x)[:, :2]
+        return self.b(out)
+
+    found = traced(net(forward, a=nn.Linear(4, 4), b=nn.Linear(4, 4)), torch.randn(2, 4))[0].graph.witness
+    assert found.state == "agrees"
+    assert "1 more edges are values written into another tensor" in found.detail
+
+
 def test_a_forward_that_torchview_cannot_run_fails_alone():
     def forward(self, x):
         if type(x) is not torch.Tensor:
