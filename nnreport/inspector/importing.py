@@ -72,11 +72,18 @@ def no_such_name(holder: Any, name: str, where: str) -> str:
         there = candidates(holder)
         listed = "" if there.package else there.listed(generators=True)
         best = [*there.classes, *there.functions, *there.instances, *there.generators]
-    near = _near(name, best) or _near(name, [public for public in dir(holder) if not public.startswith("_")])
+    near = _near(name, best) or _near(name, _public(holder))
     line = f"{where} has no {name!r}" + (f"; did you mean {near}?" if near else "")
     if listed:
         line += f"{'' if near else ';'} {'It' if near else 'it'} has {listed}"
     return line
+
+
+def _public(holder: Any) -> list[str]:
+    """Names it offers; of a file not the modules that it imports."""
+    file = isinstance(holder, types.ModuleType) and not hasattr(holder, "__path__")
+    there = vars(holder) if file else dict.fromkeys(dir(holder))
+    return [name for name, value in there.items() if not name.startswith("_") and not isinstance(value, types.ModuleType)]
 
 
 def _near(name: str, names: list[str]) -> str:

@@ -261,7 +261,7 @@ def test_tree_and_weights() -> None:
     }
     assert not weights.fresh
     assert weights.steps == 0
-    assert weights.stats[0].mean == pytest.approx(float(model[0].weight.mean()))
+    assert weights.stats[0].mean == pytest.approx(float(model[0].weight.detach().mean()))
 
 
 def test_kinds_guessed() -> None:
