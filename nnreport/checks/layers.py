@@ -6,10 +6,9 @@ takes away, or the end of a residual branch that may well start small? One pass 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
-
-import msgspec
 
 from nnreport.checks.walk import (
     ACTIVATIONS,
@@ -48,7 +47,8 @@ Fate = Literal["norm", "residual", "scaled", "output", "hidden", "unknown"]
 follows; another weight follows (past activations); not known."""
 
 
-class Matrix(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, eq=False)
+class Matrix:
     """One trainable weight matrix."""
 
     stats: WeightStats
@@ -57,7 +57,13 @@ class Matrix(msgspec.Struct, frozen=True):
     """torch.nn class of its owner, or ``""``."""
     node: Node | None
     """The operation that reads it first."""
-    fate: Fate
+    layers: Layers = field(repr=False)
+    """What it is one of."""
+
+    @cached_property
+    def fate(self) -> Fate:
+        """What becomes of its layer's output."""
+        return self.layers.fate(self.node) if self.node is not None else "unknown"
 
     @property
     def name(self) -> str:
@@ -168,8 +174,7 @@ class Layers:
                 continue
             if kind and node is not None and not direct:
                 continue  # its own forward computes the weight from it
-            fate = self.fate(node) if node is not None else "unknown"
-            found.append(Matrix(stats=stats, parameter=parameter, kind=kind, node=node, fate=fate))
+            found.append(Matrix(stats=stats, parameter=parameter, kind=kind, node=node, layers=self))
         last = len(self.graph.nodes) if self.graph else 0
         order = {matrix.name: i for i, matrix in enumerate(found)}
         return sorted(found, key=lambda matrix: (matrix.node.id if matrix.node else last, order[matrix.name]))

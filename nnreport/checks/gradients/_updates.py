@@ -20,8 +20,18 @@ class Update(msgspec.Struct, frozen=True):
     """Median over the late observed steps of ‖Δw‖ / ‖w‖."""
 
 
+_last: tuple[Facts, list[Update]] | None = None
+
+
 def updates(facts: Facts) -> list[Update]:
-    """The matrices that started non-zero and got a gradient, in order of execution."""
+    """The matrices that started non-zero and got a gradient, in order of execution; the last list made is kept for the other check."""
+    global _last
+    if _last is None or _last[0] is not facts:
+        _last = (facts, _updates(facts))
+    return _last[1]
+
+
+def _updates(facts: Facts) -> list[Update]:
     if facts.probe is None:
         return []
     series = {each.name: each for each in facts.probe.parameters}

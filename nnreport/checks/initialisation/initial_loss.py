@@ -102,7 +102,7 @@ def uniform_guess(probe: Probe) -> tuple[float, str] | None:
 
 
 def _most(probe: Probe, expected: float) -> float:
-    """The largest loss that outputs of this range can give, with some room for the elements that were not sampled: what lies above
+    """The largest loss that outputs of this range can give, with room for the elements that were not sampled: what lies above
     was added by another term."""
     held = probe.output.range if probe.output else None
     if held is None or probe.loss is None:

@@ -92,9 +92,9 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _too_large(matrix: Matrix) -> bool:
-    if matrix.fate in ("norm", "scaled") or matrix.stats.nan or matrix.stats.inf:
+    if matrix.stats.std <= FACTOR * he_std(matrix) or matrix.stats.nan or matrix.stats.inf:
         return False
-    if matrix.stats.std <= FACTOR * he_std(matrix):
+    if matrix.fate in ("norm", "scaled"):
         return False
     measured = gain(matrix)
     return measured is None or measured > LEAST_GAIN

@@ -80,6 +80,6 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _too_small(matrix: Matrix) -> bool:
     stats = matrix.stats
-    if matrix.fate in ("norm", "scaled", "residual", "output") or stats.minimum == stats.maximum or stats.nan or stats.inf:
+    if stats.std >= FACTOR * least_std(matrix) or stats.minimum == stats.maximum or stats.nan or stats.inf:
         return False
-    return stats.std < FACTOR * least_std(matrix)
+    return matrix.fate in ("hidden", "unknown")

@@ -56,7 +56,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         largest, half = _largest(node.output_range), node.outputs[0].dtype == "float16"
         if largest > (HALF if half else END) and (worst is None or (half, largest) > (worst[3], worst[0])):
             worst = (largest, node.module, node.id, half)
-    for series in facts.probe.activations if facts.probe else ():
+    for series in facts.probe.activations if facts.probe and halves else ():
         largest, half = max(finite(series.maximum), default=0.0), series.module in halves
         if half and largest > HALF and (worst is None or (half, largest) > (worst[3], worst[0])):
             worst = (largest, series.module, None, half)
