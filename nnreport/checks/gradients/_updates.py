@@ -24,7 +24,7 @@ _last: tuple[Facts, list[Update]] | None = None
 
 
 def updates(facts: Facts) -> list[Update]:
-    """The matrices that started non-zero and got a gradient, in order of execution; the last list made is kept for the other check."""
+    """The matrices that started non-zero and got a gradient, in order of execution; the last list is kept for the other check."""
     global _last
     if _last is None or _last[0] is not facts:
         _last = (facts, _updates(facts))
