@@ -26,6 +26,9 @@ from nnreport.inspector.seeding import random_state, restore_random, seeded
 from nnreport.inspector.task import Task, needs_closure
 from nnreport.inspector.updates import ParameterObserver
 
+KEPT_BUFFER = 1 << 16
+"""Buffers of up to this many elements (running statistics) are put back before a step is run again; larger ones are tables."""
+
 OnStep = Callable[[int, int, Number], None]
 
 
@@ -110,6 +113,8 @@ class Run:
         self.parameters = ParameterObserver(self.copy)
         self.activations = ActivationObserver(self.copy, batch_of(self.batch))
         self.state: tuple[Any, ...] = ()
+        self.buffers = [b for b in self.copy.buffers() if b.numel() <= KEPT_BUFFER]
+        self.kept = [b.detach().clone() for b in self.buffers]
         self.lost = 0.0
 
     def go(self) -> None:
@@ -163,7 +168,7 @@ class Run:
         if not self.probe.done:
             return
         try:
-            self.state = random_state(self.task.device)
+            self.remember()
             with torch.no_grad():
                 loss = float(self.task.loss(self.copy, self.batch)[0])
         except Exception:  # it ran before; what now fails is of no step
@@ -179,6 +184,9 @@ class Run:
         if not appended:
             probe.losses.append(number(self.lost))
         restore_random(self.state, self.task.device)
+        with torch.no_grad():  # a batch norm has already taken the NaN into its running statistics
+            for buffer, value in zip(self.buffers, self.kept, strict=True):
+                buffer.copy_(value)
         with buffers_kept(self.copy):
             probe.nonfinite = find(self.copy, self.task, self.batch, step, gradient)
         what = "the gradient" if gradient else "the loss"
@@ -186,9 +194,15 @@ class Run:
 
     # ----------------------------------------------------------------------------------------------------- one step
 
+    def remember(self) -> None:
+        """What a step begins with besides the weights, so that it can be run again."""
+        self.state = random_state(self.task.device)
+        if self.kept:
+            torch._foreach_copy_(self.kept, self.buffers)
+
     def step(self, optimizer: Any, observed: bool) -> float:
         """One step, observed or bare. Gives the loss before the update."""
-        self.state = random_state(self.task.device)
+        self.remember()
         if not observed:
             return self.update(optimizer, None)
         try:

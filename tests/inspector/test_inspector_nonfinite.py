@@ -46,6 +46,13 @@ def test_the_first_operation_not_the_fortieth() -> None:
     assert first.output.inf > 0
 
 
+def test_running_statistics_that_took_the_nan_are_not_blamed() -> None:
+    model = LogOfZero()
+    model.norm = nn.BatchNorm1d(16)  # type: ignore[assignment]
+    first = found(model)
+    assert (first.module, first.operation) == ("inner", "log")
+
+
 class Masked(nn.Module):
     """Attention with a mask of -inf, then a division that really fails."""
 
