@@ -165,7 +165,7 @@ UNCOUNTED = (
 """Beginnings of operator names that do much arithmetic and have no formula."""
 COMPLEX = 4
 """A complex MAC is 8 FLOPs where a real one is 2."""
-KNOWN_NAMESPACES = ("aten", "prim", "prims")
+KNOWN_NAMESPACES = ("aten", "prim", "prims", "profiler")
 
 
 class FlopMode(TorchDispatchMode):

@@ -30,7 +30,7 @@ from nnreport.facts import Call, Node, TensorInfo
 from nnreport.inspector.flops import FlopMode
 from nnreport.inspector.locate import Caller
 from nnreport.inspector.trace_aliases import Writers, version
-from nnreport.inspector.trace_names import SYNCS, ZERO_GRADIENT, literals, operation_name, raw_name, words
+from nnreport.inspector.trace_names import IN_PLACE_OPERATORS, SYNCS, ZERO_GRADIENT, literals, operation_name, raw_name, words
 from nnreport.inspector.trace_structure import flat_tensors, named_tensors, tensor_info
 from nnreport.inspector.trace_values import Sampler
 
@@ -365,6 +365,8 @@ class Recorder:
         if torch._C._are_functorch_transforms_active():
             made = [unwrapped(tensor) for tensor in made]
         changed = [tensor for tensor, old in zip(pending.tensors, pending.versions, strict=True) if version(tensor) != old]
+        if not changed and pending.versions[:1] == [-1] and is_in_place(kind.raw, kwargs):
+            changed = pending.tensors[:1]  # inference mode counts no versions: the name has to tell
         if kind.name.endswith(("batch_norm", "instance_norm")):  # their running statistics are no results
             changed = [tensor for tensor in changed if id(tensor) not in self.names]
         if kind.raw in SYNCS and pending.tensors:
@@ -574,6 +576,13 @@ def in_chain(inner: BaseException, outer: BaseException) -> bool:
         seen.add(id(each))
         each = each.__cause__ or each.__context__
     return False
+
+
+def is_in_place(raw: str, kwargs: Mapping[str, Any]) -> bool:
+    """Does the name say that the function changes its first argument? ``relu_``, ``x[i] = y``, ``x += y``, ``inplace=True``."""
+    if raw.startswith("__"):
+        return raw == "__setitem__" or raw in IN_PLACE_OPERATORS
+    return raw.endswith("_") or kwargs.get("inplace") is True
 
 
 def unwrapped(tensor: Tensor) -> Tensor:

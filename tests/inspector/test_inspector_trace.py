@@ -121,6 +121,18 @@ def test_changes_in_place_become_the_tensors_origin():
     assert not found.failures
 
 
+def test_inference_mode_counts_no_versions():
+    def forward(self, x):
+        with torch.inference_mode():
+            y = self.fc(x).relu_()
+            y[:, 0] = 1
+            return y * 2
+
+    found, _ = traced(net(forward, fc=nn.Linear(4, 4)), torch.randn(2, 4))
+    assert names(found) == ["linear", "relu", "setitem", "mul"]
+    assert [n.inputs for n in found.graph.nodes if n.kind == "op"] == [[0], [1], [2], [3]]
+
+
 def test_views_that_only_interleave_do_not_touch():
     def forward(self, x):
         y = self.fc(x)
