@@ -30,7 +30,18 @@ from nnreport.facts import Call, Node, TensorInfo
 from nnreport.inspector.flops import FlopMode
 from nnreport.inspector.locate import Caller
 from nnreport.inspector.trace_aliases import Writers, version
-from nnreport.inspector.trace_names import IN_PLACE_OPERATORS, SYNCS, ZERO_GRADIENT, literals, operation_name, raw_name, words
+from nnreport.inspector.trace_kinds import (
+    COMPARISONS,
+    VALUE_FREE,
+    Kind,
+    Kinds,
+    calling_keywords,
+    in_chain,
+    in_custom_function,
+    is_in_place,
+    unwrapped,
+)
+from nnreport.inspector.trace_names import SYNCS, ZERO_GRADIENT, literals
 from nnreport.inspector.trace_structure import flat_tensors, named_tensors, tensor_info
 from nnreport.inspector.trace_values import Sampler
 
@@ -38,22 +49,6 @@ LIMIT = 20_000
 """Operations kept; the rest is counted."""
 TENSORS = 16
 """Tensors listed of one call's inputs or outputs, and results of one operation that are sampled."""
-
-PROPERTIES = frozenset({"T", "mT", "H", "mH", "real", "imag", "data"})
-"""Properties of a tensor that are operations; the others (shape, dtype, …) are questions."""
-QUESTIONS = words("""
-    size dim stride numel nelement is_contiguous __len__ storage_offset data_ptr element_size is_floating_point is_complex
-    get_device is_signed is_storage is_tensor _set_grad_enabled requires_grad_ retain_grad register_hook backward __hash__
-    __deepcopy__ __reduce_ex__ __setstate__ __dir__ untyped_storage storage is_same_size result_type can_cast is_pinned is_shared
-    is_inference has_names is_set_to ndimension manual_seed broadcast_shapes register_post_accumulate_grad_hook
-""")
-VALUE_FREE = ("_like", "new_")
-"""Results of these do not depend on their input's values."""
-COMPARISONS = words("""
-    gt lt ge le eq ne isnan isinf isfinite isneginf isposinf signbit logical_not logical_and logical_or logical_xor isclose
-    bitwise_not bitwise_and bitwise_or bitwise_xor
-""")
-"""Masks: the gradient ends there, as everybody expects; no cut worth a mark."""
 
 
 class Known(NamedTuple):
@@ -96,15 +91,6 @@ class Raised(NamedTuple):
     operation: str
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
-
-
-class Kind(NamedTuple):
-    """What a torch function is to us."""
-
-    raw: str
-    name: str
-    backwards: bool
-    ignored: bool
 
 
 class Recorder:
@@ -171,7 +157,7 @@ class Recorder:
         self.writers = Writers()
         self.stack: list[Opened] = []
         self.operations = True
-        self.kinds: dict[Any, Kind] = {}
+        self.kinds = Kinds()
         self.kept: list[nn.Module] = []
         """Modules made in forward, kept so that their ids stay theirs."""
         self.thread = threading.get_ident()
@@ -322,23 +308,6 @@ class Recorder:
         self.remember(strangers, node)
 
     # -------------------------------------------------------------------------------------------------------- operations
-
-    def kind_of(self, function: Any) -> Kind:
-        try:
-            kind = self.kinds.get(function)
-        except TypeError:
-            kind = None
-        if kind is None:
-            raw = raw_name(function)
-            name, backwards = operation_name(raw)
-            getter = getattr(function, "__name__", "") == "__get__"
-            setter = getattr(function, "__name__", "") in ("__set__", "__delete__")
-            kind = Kind(raw, name, backwards, raw in QUESTIONS or setter or (getter and raw not in PROPERTIES))
-            try:
-                self.kinds[function] = kind
-            except TypeError:
-                pass
-        return kind
 
     def before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pending:
         tensors: list[Tensor] = []
@@ -535,7 +504,7 @@ class FunctionMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         recorder = self.recorder
-        kind = recorder.guard(recorder.kind_of, func)
+        kind = recorder.guard(recorder.kinds.of, func)
         if kind is None or kind.ignored:
             return func(*args, **kwargs)
         pending = recorder.guard(recorder.before, args, kwargs)
@@ -553,51 +522,3 @@ def infos(value: Any) -> list[TensorInfo]:
     if type(value) is tuple and len(value) == 1 and isinstance(value[0], Tensor):
         return [tensor_info(value[0])]
     return [tensor_info(tensor) for _, tensor in named_tensors(value)[:TENSORS]]
-
-
-def calling_keywords(module: nn.Module) -> dict[str, Any]:
-    """The keyword arguments of the module call that is raising: torch passes them to no hook, but its frame has them."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_name == "_call_impl" and frame.f_locals.get("self") is module:
-            found = frame.f_locals.get("kwargs")
-            return found if isinstance(found, dict) else {}
-        frame = frame.f_back
-    return {}
-
-
-def in_chain(inner: BaseException, outer: BaseException) -> bool:
-    """``outer`` is ``inner``, or was raised because of it."""
-    seen: set[int] = set()
-    each: BaseException | None = outer
-    while each is not None and id(each) not in seen:
-        if each is inner:
-            return True
-        seen.add(id(each))
-        each = each.__cause__ or each.__context__
-    return False
-
-
-def is_in_place(raw: str, kwargs: Mapping[str, Any]) -> bool:
-    """Does the name say that the function changes its first argument? ``relu_``, ``x[i] = y``, ``x += y``, ``inplace=True``."""
-    if raw.startswith("__"):
-        return raw == "__setitem__" or raw in IN_PLACE_OPERATORS
-    return raw.endswith("_") or kwargs.get("inplace") is True
-
-
-def unwrapped(tensor: Tensor) -> Tensor:
-    """What vmap and the like wrap: the tensor that the outside knows."""
-    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        tensor = torch._C._functorch.get_unwrapped(tensor)
-    return tensor
-
-
-def in_custom_function(frame: FrameType | None) -> bool:
-    """Inside ``torch.autograd.Function.forward(ctx, …)``: gradients are off there, and given back by its ``backward``."""
-    depth = 0
-    while frame is not None and depth < 12:
-        code = frame.f_code
-        if code.co_name == "forward" and code.co_varnames[:1] == ("ctx",):
-            return True
-        frame, depth = frame.f_back, depth + 1
-    return False

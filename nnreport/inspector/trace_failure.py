@@ -12,7 +12,8 @@ from nnreport.facts import Failure, Node
 from nnreport.inspector.expect import Scene, explain
 from nnreport.inspector.locate import traceback_frames
 from nnreport.inspector.reach import Backward
-from nnreport.inspector.recorder import Raised, Recorder, in_chain
+from nnreport.inspector.recorder import Raised, Recorder
+from nnreport.inspector.trace_kinds import in_chain
 from nnreport.inspector.trace_structure import named_tensors, tensor_info
 
 MESSAGE = 2000
