@@ -65,8 +65,8 @@ def inspect(
     place = device or str(next((p.device for p in model.parameters()), torch.device("cpu")))
     job = Job(
         target=type(model).__name__,
-        loss=loss,  # type: ignore[arg-type]
-        optimizer=optimizer,  # type: ignore[arg-type]
+        loss=loss if isinstance(loss, str) else None,
+        optimizer=optimizer if isinstance(optimizer, str) else None,
         steps=steps,
         seed=seed,
         device=place,
@@ -83,7 +83,15 @@ def inspect(
     state = torch.random.get_rng_state()
     try:
         with redirect_stdout(sys.stderr):  # what the model prints is talk, not data
-            Pipeline(job, collector, loaded=loaded_from_module(model), sample=sample, data=data).run()
+            Pipeline(
+                job,
+                collector,
+                loaded=loaded_from_module(model),
+                sample=sample,
+                data=data,
+                loss=None if isinstance(loss, str) else loss,
+                optimizer=None if isinstance(optimizer, str) else optimizer,
+            ).run()
     finally:
         torch.random.set_rng_state(state)
     if collector.usage is not None:

@@ -57,10 +57,19 @@ class Pipeline:
         loaded: the model, where it is there already (a notebook); else ``job.target`` is loaded.
         sample: the inputs, likewise.
         data: batches, likewise (an object where ``job.data`` would name one).
+        loss: a function, where ``job.loss`` would name one.
+        optimizer: a function of the parameters, where ``job.optimizer`` would name one.
     """
 
     def __init__(
-        self, job: Job, emit: Emit, loaded: Loaded | None = None, sample: Sample | None = None, data: Any = None
+        self,
+        job: Job,
+        emit: Emit,
+        loaded: Loaded | None = None,
+        sample: Sample | None = None,
+        data: Any = None,
+        loss: Callable[..., Any] | None = None,
+        optimizer: Callable[..., Any] | None = None,
     ) -> None:
         self.job = job
         self.emit = emit
@@ -68,6 +77,8 @@ class Pipeline:
         self.owned = loaded is None
         self.sample = sample
         self.given_data = data
+        self.given_loss = loss
+        self.given_optimizer = optimizer
         self.data: Data | None = None
         self.task: Task | None = None
         self.tree: Tree | None = None
@@ -286,7 +297,8 @@ class Pipeline:
         assert loaded is not None
         if self.data is None:
             self.data = synthetic_data(sample, self.model, self.job.seed)
-        return make_task(self.model, self.data, self.job, loaded, self.device, self.hints)
+        given = {"loss": self.given_loss, "optimizer": self.given_optimizer}
+        return make_task(self.model, self.data, self.job, loaded, self.device, self.hints, **given)
 
     def run_probe(self) -> None:
         self.needs_training()
