@@ -12,11 +12,11 @@ LONGEST = 240
 
 
 def of_phase(facts: Facts, phase: str) -> list[Failure]:
-    """The failures of one phase, each once."""
-    found: dict[tuple[str, str, str | None], Failure] = {}
+    """The failures of one phase: each kind of exception once, as it was first seen (the trace knows more than the probe)."""
+    found: dict[tuple[str, bool], Failure] = {}
     for failure in facts.failures:
         if failure.phase == phase:
-            found.setdefault((failure.exception, failure.message, failure.module), failure)
+            found.setdefault((failure.exception, BATCH_OF_ONE in failure.message), failure)
     return list(found.values())
 
 

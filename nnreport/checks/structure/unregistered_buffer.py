@@ -24,16 +24,18 @@ PyTorch documentation of ``register_buffer``; dslinter and CodeGuru rules on ten
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
+from nnreport.checks.astwalk import self_attribute, sources
 from nnreport.checks.lookup import lookup, spread_names
-from nnreport.checks.walk import elements, walk
+from nnreport.checks.walk import elements
 from nnreport.facts import Facts, StrayTensor
 from nnreport.finding import Finding, Severity
 
 SEVERITY: Severity = "warning"
 NEEDS = ("tree",)
-MOVES = frozenset({"to", "type_as", "cuda", "new_tensor", "as_tensor"})
+MOVES = frozenset({"to", "type_as", "cuda"})
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -67,15 +69,19 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def moved_at_use(facts: Facts, stray: StrayTensor) -> bool:
-    """Does every operation that reads it begin by moving it to another tensor's device?"""
-    if facts.graph is None:
-        return False
-    graph = walk(facts.graph)
-    name = f"{stray.owner}.{stray.attribute}" if stray.owner else stray.attribute
-    readers = [
-        reader
-        for node in facts.graph.nodes
-        if node.kind == "constant" and node.name in (name, stray.attribute)
-        for reader in graph.readers(node)
-    ]
-    return bool(readers) and all(graph.name(reader) in MOVES for reader in readers)
+    """Does every line of forward that speaks of it move it first? (A move to where it is leaves no trace in the graph.)"""
+    uses, moved = 0, 0
+    for code in sources(facts).forward:
+        if stray.owner not in code.owner.paths:
+            continue
+        for node in code.nodes:
+            if (
+                not isinstance(node, ast.Attribute)
+                or self_attribute(node) != stray.attribute
+                or not isinstance(node.ctx, ast.Load)
+            ):
+                continue
+            outer = next(code.file.around(node), None)
+            uses += 1
+            moved += isinstance(outer, ast.Attribute) and outer.attr in MOVES
+    return uses > 0 and moved == uses

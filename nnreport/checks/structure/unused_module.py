@@ -15,6 +15,7 @@ Call it, or delete it.
 * its weights are used functionally (``F.linear(x, self.fc.weight)``, ``nn.MultiheadAttention.out_proj``) or tied to a used
   layer's;
 * it is called in training mode only (auxiliary heads), or on other batches (experts that the router did not choose);
+* forward picks one of several by a value (``self.heads[task]``);
 * the class uses it in another method (``decode``, ``training_step``) or on a branch that this input does not take;
 * it is frozen: a teacher, an averaged copy.
 
@@ -31,7 +32,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from nnreport.checks.astwalk import sources
+from nnreport.checks.astwalk import self_attribute, sources
 from nnreport.checks.lookup import Lookup, lookup, spread_names
 from nnreport.checks.walk import walk
 from nnreport.facts import Facts, Module
@@ -152,7 +153,31 @@ def excused(facts: Facts, named: Lookup, module: Module, used: set[str]) -> bool
         if siblings and inside & ROUTING:
             return True
     top = module.path[len(holder) + 1 if holder else 0 :].partition(".")[0]
+    container = f"{holder}.{top}" if holder else top
+    if container != module.path and container in used:
+        return picked(facts, holder, top)
     return mentioned_elsewhere(facts, holder, top)
+
+
+def picked(facts: Facts, holder: str, attribute: str) -> bool:
+    """Does the owner's forward pick from the container by a value (``self.heads[task]``) rather than walk through it?"""
+    for code in sources(facts).forward:
+        if holder not in code.owner.paths:
+            continue
+        loops = {
+            each.id
+            for node in code.nodes
+            if isinstance(node, ast.For)
+            for each in ast.walk(node.target)
+            if isinstance(each, ast.Name)
+        }
+        for node in code.nodes:
+            if not isinstance(node, ast.Subscript) or self_attribute(node.value) != attribute:
+                continue
+            names = {each.id for each in ast.walk(node.slice) if isinstance(each, ast.Name)}
+            if not isinstance(node.slice, ast.Slice | ast.Constant | ast.UnaryOp) and not (names and names <= loops | {"self"}):
+                return True
+    return False
 
 
 def mentioned_elsewhere(facts: Facts, holder: str, attribute: str) -> bool:
