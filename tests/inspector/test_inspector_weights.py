@@ -192,7 +192,9 @@ def test_the_model_is_not_touched_and_two_readings_agree() -> None:
     model = nn.Sequential(nn.Linear(200, 300), nn.BatchNorm1d(300))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     versions = [p._version for p in model.parameters()]
+    threads = torch.get_num_threads()
     first, second = read_weights(model), read_weights(model)
+    assert torch.get_num_threads() == threads
     assert first == second
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert [p._version for p in model.parameters()] == versions
@@ -211,5 +213,5 @@ def test_no_second_copy() -> None:
     weight = torch.randn(4000, 4000)
     with Watch():
         moments_of(weight)
-    assert len(tracked) > 60
+    assert len(tracked) > 200
     assert max(tracked) <= 2 * 2**20
