@@ -86,8 +86,8 @@ class Names:
     def carries_on(self, node: ast.AST) -> bool:
         """Is the value of an expression what a further layer reads, or what is returned?"""
         for outer in self.code.file.around(node):
-            if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Add | ast.Sub):
-                return False  # x + (q - x).detach(): a straight-through estimator, a residual to a constant
+            if isinstance(outer, ast.BinOp):
+                return False  # x + (q - x).detach(), x / x.detach().norm(): the other operand may carry the gradient
             if isinstance(outer, ast.Call) and is_layer(outer):
                 return True
             if isinstance(outer, ast.Return):
