@@ -20,7 +20,7 @@ from nnreport.events import (
     StepEvent,
     UsageEvent,
 )
-from nnreport.facts import Failure, Graph, Number, Probe, Stage, Tree
+from nnreport.facts import Environment, Failure, Graph, Number, Probe, Stage, Tree
 from nnreport.job import Job
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Pipeline:
         self.probe: Probe | None = None
         self.hints: dict[str, Any] = {}
         self.device = "cpu"
+        self.environment = Environment()
         self.forward_fails = ""
 
     def run(self) -> None:
@@ -165,19 +166,23 @@ class Pipeline:
 
         choice = choose_device(self.job.device)
         self.device = choice.device
-        self.emit(FactEvent(environment=read_environment(self.job, choice)))
+        self.environment = read_environment(self.job, choice)
+        self.emit(FactEvent(environment=self.environment))
 
     def load(self) -> None:
+        from nnreport.inspector.environment import loaded_packages
         from nnreport.inspector.load import load_target
 
         if self.loaded is None:
             self.loaded = load_target(self.job.target, self.job.seed)
+        self.environment.packages = loaded_packages()  # what the user's file imports, too
+        self.emit(FactEvent(environment=self.environment))
         loaded = self.loaded
         if loaded.model is not None and self.job.weights:
             from nnreport.inspector.checkpoint import load_checkpoint
 
             load_checkpoint(loaded, self.job.weights)
-        for note in getattr(loaded, "notes", []):
+        for note in loaded.notes:
             self.emit(NoteEvent(text=note))
         self.emit(FactEvent(target=loaded.target))
         if loaded.failure is not None:
@@ -223,6 +228,7 @@ class Pipeline:
     def find_inputs(self) -> None:
         from nnreport.inspector.data import load_data
         from nnreport.inspector.inputs import find_sample, sample_from_specs
+        from nnreport.inspector.tracebacks import UserFailure
 
         loaded, job = self.loaded, self.job
         assert loaded is not None
@@ -235,10 +241,14 @@ class Pipeline:
                 if not (self.sample or job.inputs):
                     raise StageFailed(f"the data failed: {failure.exception}: {first_line(failure.message)}")
         if self.sample is None:
-            if job.inputs:
-                self.sample = sample_from_specs(job.inputs, self.model, job.seed)
-            else:
-                self.sample = find_sample(loaded, self.data, job.seed)
+            try:
+                if job.inputs:
+                    self.sample = sample_from_specs(job.inputs, self.model, job.seed)
+                else:
+                    self.sample = find_sample(loaded, self.data, job.seed)
+            except UserFailure as error:  # example_inputs() raised: the report holds what needs no input
+                self.fail(error.failure)
+                raise StageFailed(str(error)) from error
         self.sample = self.sample.to(self.device)
         loaded.target.inputs = self.sample.specs
         self.emit(FactEvent(target=loaded.target))
