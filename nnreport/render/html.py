@@ -56,7 +56,7 @@ def environment() -> jinja2.Environment:
     import jinja2
     from markupsafe import Markup
 
-    from nnreport.render.prose import prose
+    from nnreport.render.prose import coded, prose
 
     made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_read),
@@ -70,6 +70,7 @@ def environment() -> jinja2.Environment:
         made.filters[name] = getattr(format, name)
     # prose(), the charts and the diagram escape all that they are given
     made.filters["prose"] = lambda text: Markup(prose(text))
+    made.filters["coded"] = lambda text: Markup(coded(text))
     made.filters["svg"] = lambda text: Markup(text)
     return made
 

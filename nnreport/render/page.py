@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from nnreport.render import format, page_findings, page_method, page_profile, page_training
 from nnreport.render.charts import strips
 from nnreport.render.diagram import Diagram, Place, diagram
@@ -19,6 +21,7 @@ WORST = 3
 def page(report: Report) -> dict[str, Any]:
     """The values of ``report.html.j2``."""
     facts = report.facts
+    report = msgspec.structs.replace(report, findings=page_findings.located(report.findings, facts.graph))
     anchors = page_findings.anchors(report.findings)
     drawn = diagram(facts, report.findings, anchors)
     all_layers = layers(facts)

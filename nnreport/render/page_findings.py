@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from nnreport.checks.registry import GROUPS, find
-from nnreport.facts import Location, SourceFile
+from nnreport.facts import Graph, Location, SourceFile
 from nnreport.finding import SEVERITIES, Finding, Severity
 from nnreport.render import format
 from nnreport.render.diagram import Diagram, Place
@@ -78,7 +80,26 @@ def place_of(finding: Finding, drawn: Diagram) -> Place | None:
     """Where the diagram shows it: the operation, else the module."""
     if finding.node is not None and finding.node in drawn.nodes:
         return drawn.nodes[finding.node]
-    return drawn.places.get(finding.module) if finding.module else None
+    paths = [*([finding.module] if finding.module else []), *finding.modules]
+    return next((drawn.places[path] for path in paths if path in drawn.places), None)
+
+
+def located(findings: list[Finding], graph: Graph | None) -> list[Finding]:
+    """The findings, those about a line of a container's own forward with the operation that ran there."""
+    if graph is None:
+        return findings
+    ran: dict[tuple[str, str, int], int] = {}
+    for node in graph.nodes:
+        if node.kind == "op" and node.location:
+            ran.setdefault((node.module, node.location.path, node.location.line), node.id)
+    made = []
+    for finding in findings:
+        where = finding.location
+        if finding.node is None and not finding.module and not finding.modules and where is not None:
+            found = ran.get((finding.module or "", where.path, where.line))
+            finding = finding if found is None else msgspec.structs.replace(finding, node=found)
+        made.append(finding)
+    return made
 
 
 def quote(where: Location | None, source: list[SourceFile]) -> list[tuple[int, str, bool]]:

@@ -75,6 +75,16 @@ def _table(rows: list[str]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def coded(text: str) -> str:
+    """Plain text in which only `code` is marked up: a finding's own sentences, which quote names of the user's."""
+    parts = CODE.split(text)  # text, ``code``, `code`, text, …
+    marked = []
+    for i, part in enumerate(parts):
+        if part:
+            marked.append(escape(part) if i % 3 == 0 else f"<code>{escape(part)}</code>")
+    return "".join(marked)
+
+
 def inline(text: str) -> str:
     """Code, strong and links within a line; the code is taken out first, so that nothing in it is read as markup."""
     codes: list[str] = []

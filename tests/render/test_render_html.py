@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 import pytest
 import sample_reports
 
+from nnreport.facts import Location
+from nnreport.finding import Finding
 from nnreport.render import html
 from nnreport.render.prose import prose
 
@@ -173,6 +175,23 @@ def test_findings_of_one_check_have_links_of_their_own() -> None:
     report.findings.append(report.findings[1])
     ids = Page(html.render(report)).ids()
     assert {"finding-dead-relu-1", "finding-dead-relu-2"} <= set(ids)
+
+
+def test_a_finding_about_a_line_leads_to_the_operation_that_ran_there() -> None:
+    report = sample_reports.small()
+    relu = next(node for node in report.facts.graph.nodes if node.name == "relu")
+    relu.location = Location(path="model.py", line=77)
+    report.findings = [Finding(check="dead-relu", severity="error", message="dead", module="", location=relu.location)]
+    link = re.search(r'<a class="show" href="#(n0-\d+)"', html.render(report))
+    assert link
+    assert link[1] == "n0-2"
+    assert report.findings[0].node is None
+
+
+def test_code_in_a_fix_is_code_and_nothing_else_is() -> None:
+    report = sample_reports.small()
+    report.findings[0].fix = "Write `x = <b>` **here**"
+    assert "Write <code>x = &lt;b&gt;</code> **here**" in html.render(report)
 
 
 def test_no_problem_is_said_with_the_number_of_checks(pages: dict[str, str]) -> None:
