@@ -104,3 +104,10 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value below which ``share`` of ``values`` lie (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def middle(cells: Sequence[Number | None]) -> Number | None:
+    """The median of neighbours that share a place; one that is not finite shows."""
+    broken = [cell for cell in cells if isinstance(cell, str)]
+    known = sorted(cell for cell in cells if isinstance(cell, int | float))
+    return broken[0] if broken else known[len(known) // 2] if known else None

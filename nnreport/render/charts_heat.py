@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from nnreport.facts import Number
 from nnreport.render import format
-from nnreport.render.charts_base import Chart, span, spread_labels
+from nnreport.render.charts_base import Chart, middle, span, spread_labels
 from nnreport.render.svg import INK, MUTED, label, num, picture, tag
 
 #: After Cividis, in 12 steps: even in lightness, the same for colour-blind readers (Nuñez, Anderton and Renslow, 2018).
@@ -86,14 +86,8 @@ def _merge(rows: Sequence[str], values: Sequence[Sequence[Number | None]]) -> tu
         some = values[start : start + group]
         last = rows[min(start + group, len(rows)) - 1]
         names.append(f"{rows[start]} … {last}")
-        merged.append([_middle(cells) for cells in zip(*some, strict=True)])
+        merged.append([middle(cells) for cells in zip(*some, strict=True)])
     return names, merged, f"Each row stands for {group} layers: their median; one that is not finite shows."
-
-
-def _middle(cells: Sequence[Number | None]) -> Number | None:
-    broken = [cell for cell in cells if isinstance(cell, str)]
-    known = sorted(cell for cell in cells if isinstance(cell, int | float))
-    return broken[0] if broken else known[len(known) // 2] if known else None
 
 
 def _level(value: Number | None, ends: tuple[float, float], log: bool) -> int | None:

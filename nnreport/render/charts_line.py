@@ -163,7 +163,7 @@ def _curve(s: Line, place: int, x: Sequence[float], xs: Scale, ys: Scale, log: b
         out += label(
             xs(at) + (-9 if side == "end" else 9),
             top + 11,
-            f"{format.number(raw)} from here",
+            words,
             anchor=side,
             fill=ERROR,
             class_="cet",

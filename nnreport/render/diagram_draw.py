@@ -149,8 +149,8 @@ def draw(
             parts.append(_frame(levels, level, i, room, heads[i]))
     edges, reach = _edges(level, placed)
     parts.append(edges)
-    for i, draft in enumerate(drafts):
-        parts.append(_item(level, i, draft, placed.boxes[i], boxes[i], _link(levels, draft, rows)))
+    items = [_item(level, i, draft, placed.boxes[i], boxes[i], _link(levels, draft, rows)) for i, draft in enumerate(drafts)]
+    parts.append(tag("g", "".join(items), text_anchor="middle", font_size=10.5, fill=MUTED))
     for i, mark in marks.items():
         if i >= 0:
             x, y = placed.boxes[i]
@@ -202,12 +202,11 @@ def _item(level: Level, i: int, draft: Draft, at: Point, box: Box, link: str) ->
         inner: dict[str, Any] = {"fill": "none", "stroke": stroke, "stroke_opacity": "0.45", "rx": 4}
         parts.append(tag("rect", x=x + 3, y=y + 3, width=width - 6, height=height - 6, class_="in", **inner))
     if draft.two_lines:
-        parts.append(
-            label(at[0], at[1] - 2.5, format.elide(draft.name, 26), anchor="middle", size=12.5, fill=INK, font_weight=600)
-        )
-        parts.append(label(at[0], at[1] + 12.5, format.elide(draft.sub, 30), anchor="middle", size=10.5))
+        words: dict[str, Any] = {"x": at[0], "y": at[1] - 2.5, "fill": INK, "font_size": 12.5, "font_weight": 600}
+        parts.append(tag("text", text(format.elide(draft.name, 26)), **words))
+        parts.append(tag("text", text(format.elide(draft.sub, 30)), x=at[0], y=at[1] + 12.5))
     else:
-        parts.append(label(at[0], at[1] + 4, format.elide(draft.name, 26), anchor="middle", size=11.5, fill=INK))
+        parts.append(tag("text", text(format.elide(draft.name, 26)), x=at[0], y=at[1] + 4, fill=INK, font_size=11.5))
     return tag("a" if link else "g", "".join(parts), id=f"n{level.id}-{i}", class_=classes, href=f"#{link}" if link else None)
 
 

@@ -71,7 +71,7 @@ def environment() -> jinja2.Environment:
     # prose(), the charts and the diagram escape all that they are given
     made.filters["prose"] = lambda text: Markup(prose(text))
     made.filters["coded"] = lambda text: Markup(coded(text))
-    made.filters["svg"] = lambda text: Markup(text)
+    made.filters["svg"] = lambda text: Markup(text.replace(' xmlns="http://www.w3.org/2000/svg"', ""))  # HTML needs none
     return made
 
 

@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 
 from nnreport.render import format, page_findings, page_method, page_profile, page_training
-from nnreport.render.charts import strips
+from nnreport.render.charts import Chart, strips
 from nnreport.render.diagram import Diagram, Place, diagram
 from nnreport.render.diagram_draw import KINDS
-from nnreport.render.page_layers import Layer, layers, rows, weights
+from nnreport.render.page_layers import Layer, WeightRow, layers, rows, weights
 from nnreport.render.view import checks_run, key_numbers, verdict
 from nnreport.report import Report
 
 WORST = 3
 """Findings named in the header."""
+STRIPS = 300
+"""Parameters drawn in the overview of the weights."""
 
 
 def page(report: Report) -> dict[str, Any]:
@@ -52,11 +54,7 @@ def page(report: Report) -> dict[str, Any]:
         "rows": rows(facts, all_layers),
         "parameters": parameters,
         "buffers": buffers,
-        "strips": strips(
-            "Distribution of each parameter", [row.stats for row in parameters if row.stats.count], width=page_training.WHOLE
-        )
-        if parameters
-        else None,
+        "strips": distributions(parameters),
         "training": training(report),
         "profile": profile(report),
         "methods": page_method.methods(facts),
@@ -66,6 +64,19 @@ def page(report: Report) -> dict[str, Any]:
         "data": script_data(report, drawn, all_layers, index, anchors),
         "why_no": {stage.name: stage.error for stage in report.stages if stage.state != "ok"},
     }
+
+
+def distributions(parameters: list[WeightRow]) -> Chart | None:
+    """All parameters at one glance, the largest ones if they are very many."""
+    some = [row.stats for row in parameters if row.stats.count]
+    if not some:
+        return None
+    if len(some) > STRIPS:
+        least = sorted((stats.count for stats in some), reverse=True)[STRIPS - 1]
+        drawn = [stats for stats in some if stats.count >= least][:STRIPS]
+        chart = strips("Distribution of each parameter", drawn, width=page_training.WHOLE)
+        return chart._replace(note=f"The {len(drawn)} largest of {len(some):,} are drawn; the table has all.")
+    return strips("Distribution of each parameter", some, width=page_training.WHOLE)
 
 
 def training(report: Report) -> dict[str, Any] | None:

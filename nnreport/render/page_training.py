@@ -8,9 +8,12 @@ from typing import Any
 from nnreport.facts import ActivationSeries, Facts, Number, Probe
 from nnreport.render import charts, format
 from nnreport.render.charts import Chart, Level, Line
+from nnreport.render.charts_base import middle
 
 HALF, WHOLE = 530, 1080
 """Widths of a chart that shares its row, and of one that has it alone."""
+POINTS = 300
+"""Points of the gradient flow; of more parameters, neighbours share one."""
 COLUMNS = 12
 """Columns of a heat map: a longer series is thinned out."""
 
@@ -79,19 +82,20 @@ def depth_chart(probe: Probe) -> Chart | None:
         return None
     n = len(probe.observed)
     wanted = list(dict.fromkeys((0, n // 2, n - 1)))
-    lines = [Line(f"step {probe.observed[i]}", [s.gradient[i] if i < len(s.gradient) else None for s in some]) for i in wanted]
-    names = [s.name for s in some]
+    each = -(-len(some) // POINTS)
+    groups = [some[i : i + each] for i in range(0, len(some), each)]
+    names = [group[0].name if len(group) == 1 else f"{group[0].name} … {group[-1].name}" for group in groups]
+    lines = [
+        Line(
+            f"step {probe.observed[i]}",
+            [middle([s.gradient[i] if i < len(s.gradient) else None for s in group]) for group in groups],
+        )
+        for i in wanted
+    ]
     name = "Gradient flow: rms of each parameter's gradient"
+    x_label = "parameter, input to output" + (f"; medians of {each}" if each > 1 else "")
     return charts.line(
-        name,
-        lines,
-        range(len(some)),
-        names=names,
-        x_label="parameter, input to output",
-        y_label="rms",
-        log=True,
-        width=WHOLE,
-        height=300,
+        name, lines, range(len(groups)), names=names, x_label=x_label, y_label="rms", log=True, width=WHOLE, height=300
     )
 
 

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 import sample_reports
+from sample_net import Net
 
 from nnreport.facts import Location
 from nnreport.finding import Finding
@@ -137,6 +138,14 @@ def test_a_thousand_modules_stay_under_two_megabytes() -> None:
     report = sample_reports.large(blocks=166)
     assert len(report.facts.tree.modules) >= 1000
     assert len(html.render(report).encode()) < 2_000_000
+
+
+def test_a_thousand_layers_of_which_no_two_are_equal_stay_under_two_megabytes() -> None:
+    net = Net()
+    x = net.input([1, 8])
+    for i in range(1000):
+        x = net.linear(f"layer{i}", x, 8 + i % 37 + (i * 7) % 11)
+    assert len(html.render(sample_reports.whole("Flat", *net.finish(x))).encode()) < 2_000_000
 
 
 # ------------------------------------------------------------------------------------------------------- what it says
