@@ -38,9 +38,9 @@ TOOLS = {
 from nnreport.build import build_report
 from nnreport.facts import Facts
 from nnreport.inspector.live import loaded_from_module, sample_from_values
-from nnreport.inspector.trace import trace
-from nnreport.inspector.tree import read_tree
-from nnreport.inspector.weights import read_weights
+from nnreport.inspector.tracing.trace import trace
+from nnreport.inspector.tracing.tree import read_tree
+from nnreport.inspector.weighing.weights import read_weights
 from nnreport.render.html import render
 sample = sample_from_values(model, (x,), {})
 tree = read_tree(model)

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nnreport.facts import DataInfo, Probe
-from nnreport.inspector.batches import Batch
-from nnreport.inspector.observe import observed_steps
-from nnreport.inspector.probe import Run
-from nnreport.inspector.task import Task, make_task
+from nnreport.inspector.feeding.batches import Batch
+from nnreport.inspector.training.observe import observed_steps
+from nnreport.inspector.training.probe import Run
+from nnreport.inspector.training.task import Task, make_task
 from nnreport.job import Job
 
 STEPS = 30

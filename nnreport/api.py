@@ -56,7 +56,7 @@ def inspect(
     """
     import torch
 
-    from nnreport.inspector.inputs import Sample, sample_from_specs
+    from nnreport.inspector.feeding.inputs import Sample, sample_from_specs
     from nnreport.inspector.live import loaded_from_module, sample_from_values
     from nnreport.inspector.pipeline import Pipeline
 

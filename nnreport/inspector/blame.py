@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from nnreport.facts import Failure, Location, TensorInfo
 from nnreport.inspector.locate import location_at, origin_of
-from nnreport.inspector.outputs import named_tensors
 from nnreport.inspector.tracebacks import Phase, failure_of, innermost_module
+from nnreport.inspector.training.outputs import named_tensors
 
 MOST_INPUTS = 8
 

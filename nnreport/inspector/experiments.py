@@ -25,8 +25,8 @@ from nnreport.inspector.trials.sizes import batch_sizes
 from nnreport.inspector.trials.spread import spreads
 
 if TYPE_CHECKING:
-    from nnreport.inspector.inputs import Sample
-    from nnreport.inspector.task import Task
+    from nnreport.inspector.feeding.inputs import Sample
+    from nnreport.inspector.training.task import Task
 
 
 @dataclass

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from nnreport.facts import InputSpec, Target, TensorInfo
-from nnreport.inspector.inputs import Sample
-from nnreport.inspector.load import Loaded
+from nnreport.inspector.feeding.inputs import Sample
+from nnreport.inspector.loading.load import Loaded
 from nnreport.inspector.locate import class_location
 
 

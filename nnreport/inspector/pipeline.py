@@ -26,10 +26,10 @@ from nnreport.job import Job
 if TYPE_CHECKING:
     from torch import nn
 
-    from nnreport.inspector.data import Data
-    from nnreport.inspector.inputs import Sample
-    from nnreport.inspector.load import Loaded
-    from nnreport.inspector.task import Task
+    from nnreport.inspector.feeding.data import Data
+    from nnreport.inspector.feeding.inputs import Sample
+    from nnreport.inspector.loading.load import Loaded
+    from nnreport.inspector.training.task import Task
 
 Emit = Callable[[AnyEvent], None]
 
@@ -171,7 +171,7 @@ class Pipeline:
 
     def load(self) -> None:
         from nnreport.inspector.environment import loaded_packages
-        from nnreport.inspector.load import load_target
+        from nnreport.inspector.loading.load import load_target
 
         if self.loaded is None:
             self.loaded = load_target(self.job.target, self.job.seed)
@@ -179,7 +179,7 @@ class Pipeline:
         self.emit(FactEvent(environment=self.environment))
         loaded = self.loaded
         if loaded.model is not None and self.job.weights:
-            from nnreport.inspector.checkpoint import load_checkpoint
+            from nnreport.inspector.loading.checkpoint import load_checkpoint
 
             load_checkpoint(loaded, self.job.weights)
         for note in loaded.notes:
@@ -196,7 +196,7 @@ class Pipeline:
             loaded.model.to(self.device)
 
     def read_state(self) -> None:
-        from nnreport.inspector.statedict import weights_of_state
+        from nnreport.inspector.weighing.statedict import weights_of_state
 
         assert self.loaded is not None
         assert self.loaded.state is not None
@@ -204,8 +204,8 @@ class Pipeline:
         self.emit(FactEvent(tree=tree, weights=weights))
 
     def read_source(self) -> None:
-        from nnreport.inspector.source import read_source
-        from nnreport.inspector.source_hints import source_hints
+        from nnreport.inspector.reading.source import read_source
+        from nnreport.inspector.reading.source_hints import source_hints
 
         assert self.loaded is not None
         files = read_source(self.loaded, self.loaded.model)
@@ -215,7 +215,7 @@ class Pipeline:
         self.emit(FactEvent(source=files))
 
     def read_tree(self) -> None:
-        from nnreport.inspector.tree import read_tree
+        from nnreport.inspector.tracing.tree import read_tree
 
         self.tree = read_tree(self.model)
         self.send_tree()
@@ -226,8 +226,8 @@ class Pipeline:
             self.emit(FactEvent(tree=self.tree))
 
     def find_inputs(self) -> None:
-        from nnreport.inspector.data import load_data
-        from nnreport.inspector.inputs import find_sample, sample_from_specs
+        from nnreport.inspector.feeding.data import load_data
+        from nnreport.inspector.feeding.inputs import find_sample, sample_from_specs
         from nnreport.inspector.tracebacks import UserFailure
 
         loaded, job = self.loaded, self.job
@@ -254,7 +254,7 @@ class Pipeline:
         self.emit(FactEvent(target=loaded.target))
 
     def trace(self) -> None:
-        from nnreport.inspector.trace import trace
+        from nnreport.inspector.tracing.trace import trace
 
         sample = self.needed_sample()
         assert self.tree is not None
@@ -273,7 +273,7 @@ class Pipeline:
                 raise StageFailed(f"{self.forward_fails}: {failure.exception}: {first_line(failure.message)}")
 
     def read_weights(self) -> None:
-        from nnreport.inspector.weights import read_weights
+        from nnreport.inspector.weighing.weights import read_weights
 
         weights = read_weights(self.model)
         weights.fresh = weights.fresh and not self.job.weights
@@ -300,8 +300,8 @@ class Pipeline:
 
     def prepare_task(self) -> Task:
         """The data, loss and optimizer of a training step."""
-        from nnreport.inspector.data import synthetic_data
-        from nnreport.inspector.task import make_task
+        from nnreport.inspector.feeding.data import synthetic_data
+        from nnreport.inspector.training.task import make_task
 
         loaded, sample = self.loaded, self.needed_sample()
         assert loaded is not None
@@ -312,7 +312,7 @@ class Pipeline:
 
     def run_probe(self) -> None:
         self.needs_training()
-        from nnreport.inspector.probe import run_probe
+        from nnreport.inspector.training.probe import run_probe
 
         self.task = self.prepare_task()
 
@@ -340,7 +340,7 @@ class Pipeline:
         self.needs_training()
         if self.task is None or self.probe is None or not self.probe.done:
             raise StageSkipped("the probe made no step")
-        from nnreport.inspector.profile import run_profile
+        from nnreport.inspector.profiling.profile import run_profile
 
         self.emit(FactEvent(profile=run_profile(self.model, self.task, self.graph, self.tree)))
 

@@ -11,7 +11,7 @@ import nnreport
 from nnreport.build import build_report
 from nnreport.facts import Facts
 from nnreport.finding import Finding
-from nnreport.inspector.source import read_file
+from nnreport.inspector.reading.source import read_file
 
 _count = itertools.count()
 

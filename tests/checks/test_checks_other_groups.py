@@ -7,7 +7,7 @@ from kit import findings_of, from_facts
 from torch import nn
 
 from nnreport.facts import Environment, Facts, Module, ModuleCost, Parameter, Profile, Target, Tree, Weights
-from nnreport.inspector.weights import read_weights
+from nnreport.inspector.weighing.weights import read_weights
 
 X = torch.randn(4, 12)
 IMAGE = torch.randn(2, 3, 8, 8)

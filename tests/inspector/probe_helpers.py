@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import DataInfo, Graph, Probe
-from nnreport.inspector.batches import Batch
-from nnreport.inspector.probe import run_probe
+from nnreport.inspector.feeding.batches import Batch
 from nnreport.inspector.seeding import seeded
-from nnreport.inspector.task import Task, make_task
+from nnreport.inspector.training.probe import run_probe
+from nnreport.inspector.training.task import Task, make_task
 from nnreport.job import Job
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nnreport.errors import UsageError
 from nnreport.facts import Target
-from nnreport.inspector.checkpoint import load_checkpoint
-from nnreport.inspector.load import Loaded
+from nnreport.inspector.loading.checkpoint import load_checkpoint
+from nnreport.inspector.loading.load import Loaded
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nnreport.inspector.inputs import find_sample
+from nnreport.inspector.feeding.inputs import find_sample
 
 transformers = pytest.importorskip("transformers")
 

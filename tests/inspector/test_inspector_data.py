@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from nnreport.errors import UsageError
-from nnreport.inspector.batches import Batch, looks_like_batch, split
-from nnreport.inspector.data import load_data, synthetic_data
-from nnreport.inspector.inputs import sample_from_specs, sample_of
-from nnreport.inspector.signatures import forward_of
-from nnreport.inspector.synthetic import MOST_PRODUCTS
+from nnreport.inspector.feeding.batches import Batch, looks_like_batch, split
+from nnreport.inspector.feeding.data import load_data, synthetic_data
+from nnreport.inspector.feeding.inputs import sample_from_specs, sample_of
+from nnreport.inspector.feeding.synthetic import MOST_PRODUCTS
+from nnreport.inspector.loading.signatures import forward_of
 
 
 class One(nn.Module):

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnreport.facts import Experiments, OutputInfo, ParameterSeries, Probe, Range
-from nnreport.inspector.data import synthetic_data
 from nnreport.inspector.experiments import run_experiments
-from nnreport.inspector.inputs import sample_from_specs
-from nnreport.inspector.task import make_task
+from nnreport.inspector.feeding.data import synthetic_data
+from nnreport.inspector.feeding.inputs import sample_from_specs
+from nnreport.inspector.training.task import make_task
 from nnreport.inspector.trials.clock import Clock
 from nnreport.inspector.trials.lab import Lab
 from nnreport.inspector.trials.training import train

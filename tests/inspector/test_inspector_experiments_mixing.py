@@ -8,7 +8,7 @@ from torch import nn
 
 from nnreport.facts import Experiments
 from nnreport.inspector.experiments import run_experiments
-from nnreport.inspector.inputs import sample_from_specs
+from nnreport.inspector.feeding.inputs import sample_from_specs
 
 
 def mixing_of(model: nn.Module, *specs: str):

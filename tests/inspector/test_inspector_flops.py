@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tracing import traced
 
-from nnreport.inspector.flops import FlopMode
+from nnreport.inspector.tracing.flops import FlopMode
 
 
 def forward_backward(model: nn.Module, *args: torch.Tensor) -> tuple[int, int]:

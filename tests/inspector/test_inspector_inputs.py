@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nnreport.errors import UsageError
 from nnreport.inputspec import DTYPES
-from nnreport.inspector.guess import guess_spec, vocabulary
-from nnreport.inspector.inputs import Sample, find_sample, sample_from_specs, sample_of
+from nnreport.inspector.feeding.guess import guess_spec, vocabulary
+from nnreport.inspector.feeding.inputs import Sample, find_sample, sample_from_specs, sample_of
 from nnreport.inspector.tracebacks import UserFailure
 
 

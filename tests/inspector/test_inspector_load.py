@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nnreport.errors import UsageError
-from nnreport.inspector import importing
-from nnreport.inspector.load import load_object, load_target
+from nnreport.inspector.loading import importing
+from nnreport.inspector.loading.load import load_object, load_target
 
 SOURCE = """
 import sys

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nnreport.errors import UsageError
 from nnreport.facts import Location
-from nnreport.inspector.losses import loss_name
-from nnreport.inspector.outputs import prediction, sums_to_one
+from nnreport.inspector.training.losses import loss_name
+from nnreport.inspector.training.outputs import prediction, sums_to_one
 
 
 @pytest.mark.parametrize(

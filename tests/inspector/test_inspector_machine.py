@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from nnreport.inspector import machine
-from nnreport.inspector.machine import cache_file, key_of, measure_machine, read
+from nnreport.inspector.profiling import machine
+from nnreport.inspector.profiling.machine import cache_file, key_of, measure_machine, read
 
 CPU = torch.device("cpu")
 

@@ -9,12 +9,12 @@ from probe_helpers import Batches, Classifier, noise, probe_of, task_of, tokens
 from torch import Tensor, nn
 
 from nnreport.facts import Graph, Node
-from nnreport.inspector.activations import function_kind
-from nnreport.inspector.dead import count_dead, mark_gates
-from nnreport.inspector.observe import ELEMENTS, ActivationObserver, observed_steps, statistics, thin
-from nnreport.inspector.statistics import range_of, sample
-from nnreport.inspector.updates import ParameterObserver
-from nnreport.inspector.watch import Key
+from nnreport.inspector.training.activations import function_kind
+from nnreport.inspector.training.dead import count_dead, mark_gates
+from nnreport.inspector.training.observe import ELEMENTS, ActivationObserver, observed_steps, statistics, thin
+from nnreport.inspector.training.updates import ParameterObserver
+from nnreport.inspector.training.watch import Key
+from nnreport.inspector.weighing.statistics import range_of, sample
 
 
 def test_observed_steps() -> None:

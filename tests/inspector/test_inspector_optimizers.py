@@ -14,8 +14,8 @@ from probe_helpers import Classifier, noise, probe_of, task_of
 from torch import nn
 
 from nnreport.errors import UsageError
-from nnreport.inspector import lightstep
-from nnreport.inspector.optimizers import known_optimizers, parse_settings, plan_named
+from nnreport.inspector.training import lightstep
+from nnreport.inspector.training.optimizers import known_optimizers, parse_settings, plan_named
 
 DENSE = sorted(set(known_optimizers()) - {"sparseadam"})
 
@@ -70,7 +70,7 @@ def test_training_imports_no_compiler() -> None:
     code = """
 import sys, torch
 from torch import nn
-from nnreport.inspector.optimizers import plan_named
+from nnreport.inspector.training.optimizers import plan_named
 for name in ("adam", "adamw", "sgd:lr=0.1,momentum=0.9", "rmsprop", "adagrad", "lbfgs", "nadam", "radam", "adamax"):
     model = nn.Linear(4, 3)
     optimizer = plan_named(name)(model)

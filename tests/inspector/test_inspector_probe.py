@@ -13,8 +13,8 @@ from probe_helpers import Batches, Classifier, noise, probe_of, task_of, tokens
 from torch import Tensor, nn
 
 from nnreport.facts import Probe
-from nnreport.inspector.probe import run_probe
 from nnreport.inspector.seeding import seeded
+from nnreport.inspector.training.probe import run_probe
 
 
 class Convolutional(nn.Module):

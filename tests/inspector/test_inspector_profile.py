@@ -10,10 +10,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from nnreport.facts import Call, Graph, Profile
-from nnreport.inspector.data import synthetic_data
-from nnreport.inspector.inputs import sample_from_specs
-from nnreport.inspector.profile import own_flops, run_profile
-from nnreport.inspector.task import make_task
+from nnreport.inspector.feeding.data import synthetic_data
+from nnreport.inspector.feeding.inputs import sample_from_specs
+from nnreport.inspector.profiling.profile import own_flops, run_profile
+from nnreport.inspector.training.task import make_task
 from nnreport.job import Job
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from nnreport.errors import UsageError
 from nnreport.facts import SourceFile, Target
-from nnreport.inspector.source import read_file, read_source
-from nnreport.inspector.source_hints import source_hints
+from nnreport.inspector.reading.source import read_file, read_source
+from nnreport.inspector.reading.source_hints import source_hints
 
 
 def imported(path: Path, name: str):

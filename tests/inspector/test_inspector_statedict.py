@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from nnreport.errors import UsageError
-from nnreport.inspector.load import load_target
-from nnreport.inspector.safetensors import read_safetensors
-from nnreport.inspector.statedict import read_state, weights_of_state
+from nnreport.inspector.loading.load import load_target
+from nnreport.inspector.weighing.safetensors import read_safetensors
+from nnreport.inspector.weighing.statedict import read_state, weights_of_state
 
 
 @pytest.fixture(autouse=True)

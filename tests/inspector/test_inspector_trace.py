@@ -11,7 +11,7 @@ from torch import nn
 from tracing import fingerprint, module, names, net, node, reloads, traced
 
 from nnreport.facts import Node
-from nnreport.inspector import recorder
+from nnreport.inspector.tracing import recorder
 from sample_models.simple_net import SimpleNet
 
 

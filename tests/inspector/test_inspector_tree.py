@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import utils
 from torch.nn.utils import prune
 
-from nnreport.inspector.tree import read_tree
+from nnreport.inspector.tracing.tree import read_tree
 from sample_models.simple_net import SimpleNet
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import WeightStats
-from nnreport.inspector.moments import BINS, moments_of
-from nnreport.inspector.rank import effective_rank, rank_cost
-from nnreport.inspector.weights import Named, fans, read_weights, stats_of
+from nnreport.inspector.weighing.moments import BINS, moments_of
+from nnreport.inspector.weighing.rank import effective_rank, rank_cost
+from nnreport.inspector.weighing.weights import Named, fans, read_weights, stats_of
 
 
 def stats(tensor: Tensor) -> WeightStats:

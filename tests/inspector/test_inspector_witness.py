@@ -8,9 +8,9 @@ from torch import nn
 from tracing import fingerprint, net, traced
 
 from nnreport.facts import Graph, Witness
-from nnreport.inspector import witness as module
-from nnreport.inspector.inputs import sample_of
-from nnreport.inspector.tree import read_tree
+from nnreport.inspector.feeding.inputs import sample_of
+from nnreport.inspector.tracing import witness as module
+from nnreport.inspector.tracing.tree import read_tree
 
 
 class Residual(nn.Module):

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from nnreport.facts import Module, Node, Tree
-from nnreport.inspector.inputs import sample_of
-from nnreport.inspector.trace import Traced, trace
-from nnreport.inspector.tree import read_tree
+from nnreport.inspector.feeding.inputs import sample_of
+from nnreport.inspector.tracing.trace import Traced, trace
+from nnreport.inspector.tracing.tree import read_tree
 
 
 def net(forward: Callable[..., Any], **layers: nn.Module) -> nn.Module:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import Experiments
-from nnreport.inspector.statistics import sample
 from nnreport.inspector.trials.lab import Lab
 from nnreport.inspector.trials.pool import Inputs
 from nnreport.inspector.trials.watch import first_parting, node_of, same
+from nnreport.inspector.weighing.statistics import sample
 
 KERNEL_NOISE = 1e-5
 """Relative difference up to which two runs are the same: sums in another order differ by as much."""

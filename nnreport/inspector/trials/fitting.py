@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import Experiments, Probe
-from nnreport.inspector.nested import map_tensors
-from nnreport.inspector.outputs import named_tensors
+from nnreport.inspector.feeding.nested import map_tensors
+from nnreport.inspector.training.outputs import named_tensors
 from nnreport.inspector.trials.lab import Lab
 from nnreport.inspector.trials.training import ENOUGH, Run, affordable, fall, mean_loss, train
 

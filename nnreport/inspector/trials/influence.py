@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import Experiments, InputInfluence
-from nnreport.inspector.nested import tensors
+from nnreport.inspector.feeding.nested import tensors
 from nnreport.inspector.seeding import seeded
 from nnreport.inspector.trials.determinism import difference
 from nnreport.inspector.trials.lab import Lab, output_tensors

@@ -14,14 +14,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nnreport.facts import Graph, Probe
 from nnreport.inspector.clone import clone
-from nnreport.inspector.outputs import is_distribution, named_tensors
 from nnreport.inspector.seeding import seeded
+from nnreport.inspector.training.outputs import is_distribution, named_tensors
 from nnreport.inspector.trials.clock import Clock
 from nnreport.inspector.trials.pool import Inputs, Pool
 
 if TYPE_CHECKING:
-    from nnreport.inspector.inputs import Sample
-    from nnreport.inspector.task import Task
+    from nnreport.inspector.feeding.inputs import Sample
+    from nnreport.inspector.training.task import Task
 
 CALIBRATION_BATCHES = 3
 CALIBRATION_SAMPLES = 8

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from nnreport.inspector.nested import map_tensors, tensors
+from nnreport.inspector.feeding.nested import map_tensors, tensors
 
 if TYPE_CHECKING:
-    from nnreport.inspector.inputs import Sample
-    from nnreport.inspector.task import LabelledData
+    from nnreport.inspector.feeding.inputs import Sample
+    from nnreport.inspector.training.task import LabelledData
 
 MOST_BATCHES = 4
 """The user's batches read for one pool, at most."""

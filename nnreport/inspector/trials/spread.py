@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nnreport.facts import Experiments
-from nnreport.inspector.outputs import named_tensors, prediction
 from nnreport.inspector.seeding import seeded
+from nnreport.inspector.training.outputs import named_tensors, prediction
 from nnreport.inspector.trials.lab import Lab, output_tensors
 from nnreport.inspector.trials.pool import NoBatch
 from nnreport.inspector.trials.watch import ModuleStack

@@ -16,7 +16,7 @@ from nnreport.inspector.trials.clock import OutOfTime
 from nnreport.inspector.trials.lab import Lab
 
 if TYPE_CHECKING:
-    from nnreport.inspector.data import Batch
+    from nnreport.inspector.feeding.data import Batch
 
 BLOWN = 1e6
 """A loss so many times its start has diverged; more steps tell no more."""

@@ -19,8 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from nnreport.facts import Graph, Location
 from nnreport.inspector.blame import user_location
-from nnreport.inspector.outputs import named_tensors
-from nnreport.inspector.trace_names import SYNCS, operation_name, raw_name
+from nnreport.inspector.tracing.names import SYNCS, operation_name, raw_name
+from nnreport.inspector.training.outputs import named_tensors
 
 UNFILLED = ("empty", "new_empty")
 """Functions whose results hold whatever was in memory."""

@@ -1,0 +1,1 @@
+"""What goes in: ``--input`` and ``--data`` to tensors and batches."""

@@ -1,0 +1,1 @@
+"""The tree of modules and the graph of one forward pass: shapes, FLOPs, source lines, what a gradient reaches."""

@@ -1,0 +1,1 @@
+"""Statistics of weights, of a module or of a checkpoint alone."""
