@@ -19,7 +19,7 @@ def read_without_running(job: Job) -> tuple[Facts, list[Stage]]:
     Raises:
         UsageError: the target is not in a Python file, there is no such file, or it does not parse.
     """
-    from nnreport.inspector.source import read_file
+    from nnreport.inspector.reading.source import read_file
 
     start = perf_counter()
     file, _, rest = job.target.partition(":")
