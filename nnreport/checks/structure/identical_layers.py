@@ -13,7 +13,8 @@ Build each layer by itself (a list comprehension), or initialise again after cop
 ## Quiet when
 * weights were loaded: a checkpoint's values are what they are;
 * one of the two is frozen (a target network, an averaged copy);
-* the values are constant (zero-initialised branches).
+* the values are constant (zero-initialised branches), or the parameter is not one of torch's own layers': some start from a
+  formula.
 
 ## Known limits
 It is advice: transformers built by ``nn.TransformerEncoder`` train well.
@@ -45,7 +46,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     for stats in facts.weights.stats:
         parameter = named.parameters.get(stats.name)
         matrix = stats.kind == "parameter" and len(stats.shape) > 1 and stats.digest and stats.std > 0
-        if matrix and parameter is not None and parameter.trainable:
+        if matrix and parameter is not None and parameter.trainable and named.kind(parameter.module):
             equal.setdefault((stats.digest, tuple(stats.shape)), []).append(stats)
     copies = [group for group in equal.values() if len(group) > 1]
     if not copies:

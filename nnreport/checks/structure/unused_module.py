@@ -69,11 +69,16 @@ def check(facts: Facts) -> Iterator[Finding]:
     by_owner: dict[str, list[list[Module]]] = {}
     for (holder, _), group in groups.items():
         by_owner.setdefault(holder, []).append(group)
+    merged: dict[tuple[str, ...], list[tuple[str, list[Module]]]] = {}
     for holder, several in by_owner.items():
         if len(several) > SEPARATE:
             several = [[module for group in several for module in group]]
         for group in several:
-            yield finding(facts, named, holder, group)
+            kind = named.modules[holder].signature if holder in named.modules else ""
+            names = [module.path.removeprefix(holder) for module in group]
+            merged.setdefault((kind or holder, *names), []).append((holder, group))
+    for equal in merged.values():
+        yield finding(facts, named, equal[0][0], [module for _, group in equal for module in group])
 
 
 def finding(facts: Facts, named: Lookup, holder: str, group: list[Module]) -> Finding:
@@ -142,21 +147,21 @@ def excused(facts: Facts, named: Lookup, module: Module, used: set[str]) -> bool
     """Is there a good reason that it was not called?"""
     parent = named.modules.get(module.parent or "")
     holder = owner(named, module)
-    if parent is not None and parent.kind in ("ModuleList", "ModuleDict"):
-        siblings = [child for child in parent.children if child != module.path and child in used]
-        assert facts.graph is not None
-        inside = {
-            walk(facts.graph).name(node)
-            for node in facts.graph.nodes
-            if node.module == holder or node.module.startswith(holder + ".")
-        }
-        if siblings and inside & ROUTING:
-            return True
+    several = parent is not None and parent.kind in ("ModuleList", "ModuleDict") and any(each in used for each in parent.children)
+    if several and routes(facts, holder):
+        return True
     top = module.path[len(holder) + 1 if holder else 0 :].partition(".")[0]
     container = f"{holder}.{top}" if holder else top
     if container != module.path and container in used:
         return picked(facts, holder, top)
     return mentioned_elsewhere(facts, holder, top)
+
+
+def routes(facts: Facts, holder: str) -> bool:
+    """Does the owner choose at run time, with an operation that a router uses?"""
+    assert facts.graph is not None
+    near = (node.module for node in walk(facts.graph).operations(ROUTING))
+    return any(holder in (path, path.rpartition(".")[0]) for path in near)
 
 
 def picked(facts: Facts, holder: str, attribute: str) -> bool:
