@@ -35,14 +35,15 @@ print("RESULT" + json.dumps(result))
 """
 TOOLS = {
     "nnreport": """
+from nnreport.inspector.feeding.inputs import sample_of
 from nnreport.build import build_report
 from nnreport.facts import Facts
-from nnreport.inspector.live import loaded_from_module, sample_from_values
+from nnreport.inspector.live import loaded_from_module
 from nnreport.inspector.tracing.trace import trace
 from nnreport.inspector.tracing.tree import read_tree
 from nnreport.inspector.weighing.weights import read_weights
 from nnreport.render.html import render
-sample = sample_from_values(model, (x,), {})
+sample = sample_of(model, (x,), {}, "given")
 tree = read_tree(model)
 traced = trace(model, sample, tree, 0)
 target, weights = loaded_from_module(model).target, read_weights(model)

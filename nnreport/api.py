@@ -56,8 +56,8 @@ def inspect(
     """
     import torch
 
-    from nnreport.inspector.feeding.inputs import Sample, sample_from_specs
-    from nnreport.inspector.live import loaded_from_module, sample_from_values
+    from nnreport.inspector.feeding.inputs import Sample, sample_from_specs, sample_of
+    from nnreport.inspector.live import loaded_from_module
     from nnreport.inspector.pipeline import Pipeline
 
     if not isinstance(model, torch.nn.Module):
@@ -78,7 +78,7 @@ def inspect(
     if inputs and all(isinstance(each, str) for each in inputs) and not keywords:
         sample = sample_from_specs(list(inputs), model, seed)
     elif inputs or keywords:
-        sample = sample_from_values(model, inputs, keywords)
+        sample = sample_of(model, inputs, keywords, "given")
     collector = Collector()
     state = torch.random.get_rng_state()
     try:

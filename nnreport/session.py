@@ -89,6 +89,8 @@ class Collector:
             self.usage = event.message
         elif isinstance(event, FaultEvent):
             self.faults.append(event)
+            if event.stage == "stream":  # a part of the facts is missing, and the reader is told
+                self.stages["stream"] = Stage(name="stream", state="failed", error=event.traceback)
         elif isinstance(event, DoneEvent):
             self.done = True
 

@@ -397,3 +397,15 @@ def test_nodes_are_their_own_index():
     assert [n.id for n in nodes] == list(range(len(nodes)))
     assert all(i < n.id for n in nodes for i in n.inputs)
     assert all(len(n.inputs) == len(n.reads) == len(n.input_ranges) for n in nodes)
+
+
+def test_the_range_of_a_mask_of_the_lowest_float_is_finite():
+    class Masked(nn.Module):
+        def forward(self, x):
+            lowest = torch.finfo(x.dtype).min
+            return x.masked_fill(torch.ones_like(x).triu(1).bool(), lowest).softmax(-1)
+
+    result, _ = traced(Masked(), torch.randn(4, 6, 6))
+    (masked,) = [node for node in result.graph.nodes if node.name == "masked_fill"]
+    assert masked.output_range is not None
+    assert 1e37 < masked.output_range.std < 1e39

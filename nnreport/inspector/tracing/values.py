@@ -117,7 +117,7 @@ class Sampler:
         zeros = total - values.count_nonzero((1, 2)) - nan - infinite
         divisor = count.clamp(min=1).double()
         mean = values.sum((1, 2), dtype=torch.float64) / divisor
-        away = torch.where(finite, data - mean.float()[:, None, None], 0.0)
+        away = torch.where(finite, data.double() - mean[:, None, None], 0.0)  # the square of a mask's -3e38 is finite in float64
         variance = (away * away).sum((1, 2), dtype=torch.float64) / divisor
         low = torch.where(finite, data, torch.inf).amin((1, 2))
         high = torch.where(finite, data, -torch.inf).amax((1, 2))
@@ -134,7 +134,8 @@ class Sampler:
         numbers = torch.stack(columns, 1).tolist()
         spread: list[float] = []
         if table.batch > 1:
-            apart = values - values.mean(1, keepdim=True)
+            apart = values.double()
+            apart -= apart.mean(1, keepdim=True)
             deviation = (apart * apart).mean(1).sqrt().sum(1) / kept
             spread = (deviation / (mean**2 + variance).sqrt().clamp(min=1e-300)).tolist()
         for i, (index, _, grid) in enumerate(table.taken):
