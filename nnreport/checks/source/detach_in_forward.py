@@ -14,6 +14,7 @@ Remove the call. If stopping the gradient is meant, say so where it can be seen:
 ## Quiet when
 * a backward pass showed that nothing trainable lost its gradient: straight-through estimators, vector quantisation, targets,
   states carried between steps, logging, statistics;
+* it is a step on the way to NumPy (``x.detach().numpy()``): ``numpy-in-forward`` speaks of that;
 * the part before it is frozen (``requires_grad`` is False) or reached by another path;
 * without a trace (``--no-exec``): values named as targets, states or logs, a term of a sum, and ``no_grad`` blocks.
 
@@ -49,7 +50,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         names = Names(code)
         for node, what, value in cuts(code):
             place = (code.file.path, node.lineno)  # type: ignore[attr-defined]
-            if place in seen:
+            if place in seen or on_the_way_to_numpy(code, node):
                 continue
             lost = cut_parameters(facts, code, node)
             if value is not None:
@@ -83,6 +84,11 @@ def cuts(code: Code) -> Iterator[tuple[ast.AST, str, ast.expr | None]]:
                 yield node, "torch.tensor(...)", node.args[0]
         elif is_data(node):
             yield node, ".data", node.value  # type: ignore[attr-defined]
+
+
+def on_the_way_to_numpy(code: Code, node: ast.AST) -> bool:
+    """``x.detach().cpu().numpy()`` is one fault, and ``numpy-in-forward`` names it."""
+    return any(isinstance(outer, ast.Attribute) and outer.attr == "numpy" for outer in code.file.around(node))
 
 
 def is_data(node: ast.AST) -> bool:

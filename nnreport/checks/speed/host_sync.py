@@ -46,7 +46,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         found.setdefault(module, []).append((what, where))
     named = lookup(facts)
     for path, places in found.items():
-        unique = list({(what, where.path, where.line): (what, where) for what, where in places}.values())
+        unique = list({(where.path, where.line): (what, where) for what, where in reversed(places)}.values())[::-1]
         what, where = unique[0]
         owner = named.label(path) if path is not None else where.function or "forward"
         called = "print of a tensor" if what == "print" else f".{what}()"
@@ -57,7 +57,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             + (f", and in {len(unique) - 1} other place(s)" if len(unique) > 1 else ""),
             module=path,
             location=where,
-            evidence={"places": len(unique), "calls": ", ".join(dict.fromkeys(each for each, _ in unique))},
+            evidence={"places": len(unique), "calls": ", ".join(dict.fromkeys(each for each, _ in places))},
             why="On an accelerator the queue runs empty at each such call; torch.compile breaks the graph there.",
             fix="Keep the value in a tensor on the device, and log outside of forward.",
         )
@@ -81,7 +81,9 @@ def seen_in_source(facts: Facts) -> Iterator[tuple[str | None, str, Location]]:
     """The same from the text, where nothing ran."""
     for code in sources(facts).forward:
         for call, _ in code.calls():
-            if isinstance(call.func, ast.Attribute) and call.func.attr in CALLS - {"print"} and not call.args:
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            leaves = any(isinstance(outer, ast.Attribute) and outer.attr == "numpy" for outer in code.file.around(call))
+            if called in ("item", "tolist", "cpu") and not call.args and not leaves:
                 where = code.location(call)
                 if not any(word in where.text for word in PACKING):
-                    yield code.owner.module, call.func.attr, where
+                    yield code.owner.module, called, where

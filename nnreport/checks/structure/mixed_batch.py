@@ -75,7 +75,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             f"{mixing.moved:.2g} of their standard deviation, in evaluation mode{changed}; "
             f"they first mix{place or ' somewhere inside'} (absolute change {mixing.absolute:.2g}, limit {mixing.tolerance:.2g})"
         ),
-        module=mixing.module or None,
+        module=mixing.module if mixing.module or what else None,
         location=mixing.location or (named.node_line(node) if node is not None else named.call_line(mixing.module)),
         evidence={
             "moved": mixing.moved,

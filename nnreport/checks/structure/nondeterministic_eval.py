@@ -60,7 +60,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             f"(limit {KERNEL_NOISE:g}){place}{meant}"
             + (": the first forward leaves something behind that the second reads" if state else "")
         ),
-        module=module or None,
+        module=module if module or what else None,
         location=trials.nondeterminism_location or named.call_line(module),
         evidence={
             "difference": difference,
