@@ -1,7 +1,7 @@
 """Walking the recorded graph back and forth, past the operations that only move numbers about.
 
-Checks ask questions such as “what computed the tensor that this linear layer reads?”, and the answer must not be ``view``. The
-index is built once per graph and shared by all checks.
+Checks ask questions such as “what computed the tensor that this linear layer reads?”, and the answer must not be ``view``.
+The index is built once per graph and shared by all checks.
 """
 
 from __future__ import annotations
@@ -58,7 +58,6 @@ POOLS = frozenset(
     for n in (1, 2, 3)
     for tail in ("", "_with_indices")
 )
-JOINS = _names("cat concat concatenate stack hstack vstack dstack column_stack")
 
 SYNONYMS = {
     "iadd": "add",
@@ -85,7 +84,6 @@ SYNONYMS = {
     "special_log_softmax": "log_softmax",
     "special_expit": "sigmoid",
     "expit": "sigmoid",
-    "group_norm_": "group_norm",
 }
 
 
@@ -108,7 +106,6 @@ class Walk:
                 self._readers.setdefault(read, []).append(node.id)
         self.outputs: list[Node] = [node for node in graph.nodes if node.kind == "output"]
         self._live: set[int] | None = None
-        self._by_module: dict[str, list[Node]] | None = None
 
     def name(self, node: Node) -> str:
         """The operation's plain name (see :func:`operation`); of an input or output its own name."""
@@ -163,10 +160,6 @@ class Walk:
         """Ids of all nodes that its value depends on, itself included."""
         return self._closure(node.id, lambda i: self.nodes[i].inputs if i in self.nodes else ())
 
-    def downstream(self, node: Node) -> set[int]:
-        """Ids of all nodes that depend on its value, itself included."""
-        return self._closure(node.id, lambda i: self._readers.get(i, ()))
-
     @staticmethod
     def _closure(start: int, step: Callable[[int], Iterable[int]]) -> set[int]:
         seen, stack = {start}, [start]
@@ -200,15 +193,6 @@ class Walk:
         for node in self.graph.nodes:
             if node.kind == "op" and (names is None or self.names[node.id] in names):
                 yield node
-
-    def of_module(self, path: str) -> list[Node]:
-        """The operations that ran directly in the calls of one module."""
-        if self._by_module is None:
-            self._by_module = {}
-            for node in self.graph.nodes:
-                if node.kind == "op":
-                    self._by_module.setdefault(node.module, []).append(node)
-        return self._by_module.get(path, [])
 
     def final(self, through: Collection[str] = TRANSPARENT) -> list[tuple[Node, Node]]:
         """(output node, what computed it past reshapes) of every output."""

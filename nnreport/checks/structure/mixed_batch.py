@@ -116,14 +116,9 @@ def given_relations(facts: Facts, mixing: Mixing) -> bool:
     if name in GATHERS:
         return any(
             source.kind in ("input", "constant") and source.outputs and "int" in source.outputs[0].dtype
-            for source in sources(graph, node)
+            for source in graph.sources(node)
         )
     return False
-
-
-def sources(graph: Walk, node: Node) -> list[Node]:
-    """What computed the operation's arguments, past reshapes."""
-    return graph.sources(node)
 
 
 def depends_on_input(graph: Walk, node: Node, floating: bool) -> bool:
