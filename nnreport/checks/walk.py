@@ -58,6 +58,7 @@ POOLS = frozenset(
     for n in (1, 2, 3)
     for tail in ("", "_with_indices")
 )
+JOINS = _names("cat concat concatenate stack hstack vstack dstack column_stack")
 
 SYNONYMS = {
     "iadd": "add",
