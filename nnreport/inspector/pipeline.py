@@ -36,7 +36,7 @@ Emit = Callable[[AnyEvent], None]
 EXPERIMENT_SHARE = 1.2
 """Default budget of the experiments over the probe's own seconds, so that a whole report of a ResNet-18-sized model stays
 within about three times its bare steps."""
-LEAST_BUDGET = 1.0
+LEAST_BUDGET = 2.0
 """Seconds that the experiments may take however fast the probe was."""
 
 
@@ -330,8 +330,9 @@ class Pipeline:
         sample = self.needed_sample()
         self.needs_training()
         from nnreport.inspector.experiments import run_experiments
+        from nnreport.inspector.trials.lab import undisturbed
 
-        spent = sum(self.probe.seconds) if self.probe else 0.0
+        spent = len(self.probe.seconds) * undisturbed(self.probe.seconds) if self.probe else 0.0
         budget = self.job.budget if self.job.budget is not None else max(LEAST_BUDGET, EXPERIMENT_SHARE * spent)
         found = run_experiments(self.model, sample, self.task, self.probe, self.graph, budget)
         self.emit(FactEvent(experiments=found))

@@ -132,9 +132,13 @@ class Lab:
 
     @cached_property
     def step_seconds(self) -> float:
-        """Median seconds of one of the probe's steps; 0 where unknown."""
-        seconds = sorted(self.probe.seconds) if self.probe else []
-        return seconds[len(seconds) // 2] if seconds else 0.0
+        """Seconds of one of the probe's steps while nothing else ran (their lower quartile); 0 where unknown."""
+        return undisturbed(self.probe.seconds) if self.probe else 0.0
+
+
+def undisturbed(seconds: list[float]) -> float:
+    """The lower quartile: what a step takes when the machine does nothing else. 0 for none."""
+    return sorted(seconds)[len(seconds) // 4] if seconds else 0.0
 
 
 def is_fresh(norm: _BatchNorm) -> bool:
