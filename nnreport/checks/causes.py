@@ -30,11 +30,20 @@ class Row(msgspec.Struct, frozen=True):
     raises: bool = False
     """The cause takes over the effect's severity where that is worse; without it a worse effect stands for itself."""
     when: Condition | None = None
+    hushes: bool = False
+    """A cause that is but a note explains the effect too, and stays one: what follows from a harmless thing is harmless."""
 
 
-def row(cause: str, effects: str, where: Where = "anywhere", raises: bool = False, when: Condition | None = None) -> Row:
+def row(
+    cause: str,
+    effects: str,
+    where: Where = "anywhere",
+    raises: bool = False,
+    when: Condition | None = None,
+    hushes: bool = False,
+) -> Row:
     """A row from slugs separated by blanks."""
-    return Row(cause=cause, effects=frozenset(effects.split()), where=where, raises=raises, when=when)
+    return Row(cause=cause, effects=frozenset(effects.split()), where=where, raises=raises, when=when, hushes=hushes)
 
 
 # ------------------------------------------------------------------------------------------------------------ conditions
@@ -149,6 +158,7 @@ TABLE: tuple[Row, ...] = (
     row("exploding-gradient", "loss-oscillates update-too-large", raises=False),
     row("learning-rate-low", "update-too-small cannot-overfit", raises=True),
     # dead and saturated layers
+    row("dead-relu", "no-gradient", where="inside", when=wholly_dead, hushes=True),
     row("dead-relu", f"{FLAT} {STARVED}", where="connected", raises=True, when=wholly_dead),
     row("dead-relu", STUCK, raises=True, when=wholly_dead),
     row("saturated-activation", f"vanishing-gradient {STUCK}", where="connected", raises=True),
@@ -166,26 +176,27 @@ TABLE: tuple[Row, ...] = (
 def fold_consequences(findings: list[Finding], facts: Facts) -> list[Finding]:
     """The findings without those that another one explains; the cause lists them in ``consequences``.
 
-    A note explains nothing. The order of the others is kept.
+    A note explains nothing, but where a row says that it hushes. The order of the others is kept.
     """
     relations = Relations(facts)
     gone: set[int] = set()
     for line in TABLE:
         for cause in findings:
-            if cause.check != line.cause or id(cause) in gone or cause.severity == "note":
+            if cause.check != line.cause or id(cause) in gone or (cause.severity == "note" and not line.hushes):
                 continue
             for effect in findings:
                 if effect is cause or id(effect) in gone or effect.check not in line.effects:
                     continue
                 worse = SEVERITIES.index(effect.severity) < SEVERITIES.index(cause.severity)
-                if worse and not line.raises:
+                hushed = line.hushes and cause.severity == "note"
+                if worse and not line.raises and not hushed:
                     continue
                 if not getattr(relations, line.where)(cause, effect) or not (
                     line.when is None or line.when(cause, effect, facts)
                 ):
                     continue
                 gone.add(id(effect))
-                _take_over(cause, effect, worse)
+                _take_over(cause, effect, worse and not hushed)
     return [finding for finding in findings if id(finding) not in gone]
 
 

@@ -86,6 +86,7 @@ def learning(facts: Facts) -> Learning | None:
     best_fall = max([(first - lowest) / scale, *(fall for fall in falls if fall is not None)])
     longest = max(runs, key=len)
     baseline = trials.baseline_loss if trials else None
+    faster = end(trials.higher_rate_losses) if trials else None
     continued = len(longest) > len(probe.losses)
     return Learning(
         first=first,
@@ -96,7 +97,7 @@ def learning(facts: Facts) -> Learning | None:
         steps=len(longest) - 1,
         baseline=baseline,
         continued=continued,
-        fits=None if probe.done < ENOUGH_STEPS else _fits(lowest, best_fall, baseline, continued, longest),
+        fits=None if probe.done < ENOUGH_STEPS else _fits(lowest, best_fall, baseline, continued, longest, faster),
     )
 
 
@@ -107,9 +108,13 @@ def _pair_fall(pair: Sequence[Number]) -> float | None:
     return (float(pair[0]) - float(pair[1])) / abs(float(pair[0]))
 
 
-def _fits(lowest: float, fall: float, baseline: float | None, continued: bool, longest: Sequence[Number]) -> bool | None:
+def _fits(
+    lowest: float, fall: float, baseline: float | None, continued: bool, longest: Sequence[Number], faster: float | None
+) -> bool | None:
     if baseline is None or baseline <= 0:
         return fall >= LEAST_FALL
+    if fall < LEAST_FALL and not continued and faster is not None and faster < baseline * (1 - BELOW_BASELINE):
+        return None  # there was no time for more steps, and at ten times the rate it learns: nothing bad is known of the net
     if lowest < baseline * (1 - BELOW_BASELINE) and fall >= LEAST_FALL / 2:
         return True
     if fall < LEAST_FALL:

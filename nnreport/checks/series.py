@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from nnreport.facts import Number
+from nnreport.facts import Facts, Number
 
 
 def real(number: Number) -> float:
@@ -89,3 +89,9 @@ def falling_share(values: Sequence[float]) -> float:
 def capital(text: str) -> str:
     """The text as a sentence begins."""
     return text[:1].upper() + text[1:]
+
+
+def spread_in_training(facts: Facts, module: str) -> float:
+    """Spread between the samples of the probe's batch in that module's output before the first update; 0 where unknown."""
+    series = facts.probe.activations if facts.probe else []
+    return max((first for each in series if each.module == module for first in finite(each.spread[:1])), default=0.0)

@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from nnreport.checks.layers import layers
 from nnreport.checks.learning import fits
 from nnreport.checks.lookup import lookup
-from nnreport.checks.series import figure
+from nnreport.checks.series import figure, spread_in_training
 from nnreport.checks.voice import premise
 from nnreport.facts import Facts
 from nnreport.finding import Finding, NotApplicable, Severity
@@ -60,6 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     matrices = layers(facts).matrices
     heads = [each for each in matrices if each.fate == "output"] or matrices[-1:]
+    if any(spread_in_training(facts, each.module) >= WARN for each in heads):
+        return  # the batch that was trained on does differ; the trial's samples happened to meet in one code
     if any(each.stats.minimum == each.stats.maximum for each in heads):
         return  # the constant is in the head, not in the depth
     if trials and trials.initial_spread and max(list(trials.initial_spread.values())[:3]) < WARN:

@@ -35,7 +35,7 @@ from collections.abc import Iterator
 
 from nnreport.checks.learning import fits
 from nnreport.checks.lookup import lookup
-from nnreport.checks.series import falling_share, figure
+from nnreport.checks.series import falling_share, figure, spread_in_training
 from nnreport.checks.voice import own_data
 from nnreport.facts import Facts
 from nnreport.finding import Finding, NotApplicable, Severity
@@ -72,6 +72,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         if trials.output_spread == 0:
             return
         last = trials.output_spread
+    last = max(last, *(spread_in_training(facts, path) for path, _ in series[-2:]))  # of the batch that was trained on
     if first < START or last >= RATIO * first or falling_share(values) < STEADY or fits(facts) is True:
         return
     middle = math.sqrt(RATIO) * first

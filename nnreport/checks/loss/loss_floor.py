@@ -62,7 +62,10 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     yield from _constant_labels(facts, probe, last)
     family = kind(facts)
-    if last < 0 and float(probe.losses[0]) >= 0 and family in ("cross_entropy", "bce", "bce_with_logits", "mse", "l1"):
+    named = probe.loss is not None and (
+        len(probe.loss.functional) == 1 or not probe.loss.user
+    )  # no log-density of the user's own
+    if named and last < 0 <= float(probe.losses[0]) and family in ("cross_entropy", "bce", "bce_with_logits", "mse", "l1"):
         yield _finding(
             facts,
             last,

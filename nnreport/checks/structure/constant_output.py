@@ -31,6 +31,7 @@ from collections.abc import Iterator
 
 from nnreport.checks.learning import fits
 from nnreport.checks.lookup import lookup
+from nnreport.checks.series import spread_in_training
 from nnreport.checks.voice import own_data
 from nnreport.checks.walk import walk
 from nnreport.facts import Facts
@@ -42,6 +43,11 @@ SPREAD = 1e-4
 """Standard deviation over the batch over the output's rms."""
 
 
+def output_module(facts: Facts) -> str:
+    """Path of the module that makes the output which the loss reads."""
+    return facts.probe.output.module if facts.probe and facts.probe.output else ""
+
+
 def check(facts: Facts) -> Iterator[Finding]:
     """At most one finding."""
     trials = facts.experiments
@@ -49,7 +55,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     spread, training = trials.output_spread, trials.output_spread_train
     if spread is None or spread >= SPREAD or (training is not None and training >= SPREAD):
         return
-    if fits(facts) is True or zero_head(facts):
+    if fits(facts) is True or zero_head(facts) or spread_in_training(facts, output_module(facts)) >= SPREAD:
         return
     module, before = first_constant(facts)
     named = lookup(facts)
