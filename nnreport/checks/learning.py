@@ -17,6 +17,8 @@ from nnreport.facts import Facts, Number
 
 LEAST_FALL = 0.10
 """A smaller relative fall is no learning: healthy nets on pure noise fell by 14-28 % in 30 steps."""
+MOVING = 0.02
+"""A loss that fell by more than this and still falls has not been given the steps to judge it by."""
 BELOW_BASELINE = 0.05
 """A loss this far (relative) under the best constant prediction's has used the input."""
 ENOUGH_STEPS = 10
@@ -118,10 +120,18 @@ def _fits(
     if lowest < baseline * (1 - BELOW_BASELINE) and fall >= LEAST_FALL / 2:
         return True
     if fall < LEAST_FALL:
-        return False
+        return None if fall >= MOVING and _still_falling(longest) else False
     tail = finite(longest[-max(SETTLING, len(longest) // 5) :])
     resting = bool(tail) and max(tail) - min(tail) <= RESTS * abs(tail[-1])
     return False if continued and resting and lowest <= baseline * (1 + BELOW_BASELINE) else None
+
+
+def _still_falling(run: Sequence[Number]) -> bool:
+    """The last third of the run brought at least a quarter of its fall: it was ended on its way down."""
+    losses = finite(run)
+    if len(losses) < ENOUGH_STEPS:
+        return False
+    return losses[-len(losses) // 3] - median(losses[-SETTLING:]) >= (losses[0] - median(losses[-SETTLING:])) / 4
 
 
 def fits(facts: Facts) -> bool | None:
