@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
-from nnreport.checks.registry import GROUPS, all_checks
+from nnreport.checks.registry import GROUPS, Check, all_checks
 from nnreport.errors import UsageError
 
 
 @click.command("checks", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("slug", required=False)
-def command(slug: str | None) -> None:
+@click.option("--markdown", is_flag=True, help="All pages as one Markdown document.")
+def command(slug: str | None, markdown: bool) -> None:
     """List the checks, those of one group, or show the page of one (nnreport checks dead-relu)."""
     checks = all_checks()
+    if markdown:
+        click.echo(document(checks))
+        return
     if slug is None or slug in {check.group for check in checks}:
         width = max(len(check.slug) for check in checks)
         group = None
@@ -36,3 +42,17 @@ def command(slug: str | None) -> None:
         f"there is no check or group {slug!r}"
         + (f"; did you mean {', '.join(near)}?" if near else "; `nnreport checks` lists them")
     )
+
+
+def document(checks: Sequence[Check]) -> str:
+    """Every check's page, group by group, as Markdown."""
+    lines = ["# Checks", "", f"{len(checks)} checks, made of their own pages by `nnreport checks --markdown`.", ""]
+    group = None
+    for check in checks:
+        if check.group != group:
+            group = check.group
+            lines += [f"## {GROUPS.get(group, group)}", ""]
+        page = check.page.replace("\n## ", "\n#### ")
+        page = f"#### {page.removeprefix('## ')}" if page.startswith("## ") else page
+        lines += [f"### {check.slug}", "", f"{check.title[:1].upper()}{check.title[1:]} ({check.severity}).", "", page, ""]
+    return "\n".join(lines)
