@@ -5,15 +5,15 @@ import pytest
 from nnreport.checks.registry import HEADINGS, all_checks, find
 
 CATALOGUE = {
-    "structure": """construction-error forward-error backward-error unregistered-module unregistered-parameter unregistered-buffer
-        unused-module unused-output stacked-linear redundant-activation relu-output bias-before-norm reused-batchnorm dominant-layer
-        spatial-collapse mixed-batch ignored-input nondeterministic-eval fixed-batch-size constant-output width-one-softmax graph-cut
-        wrong-softmax-dim identical-layers""",
+    "structure": """construction-error forward-error backward-error unregistered-module unregistered-parameter
+        unregistered-buffer unused-module unused-output stacked-linear redundant-activation relu-output bias-before-norm
+        reused-batchnorm dominant-layer spatial-collapse mixed-batch ignored-input nondeterministic-eval fixed-batch-size
+        constant-output width-one-softmax graph-cut wrong-softmax-dim identical-layers""",
     "normalisation": "batchnorm-batch-one dropout-before-batchnorm excessive-dropout frozen-batchnorm-drift",
     "trained": "non-finite-weights dead-filters weight-outliers low-rank-weights checkpoint-mismatch",
     "speed": "hot-layer misaligned-width host-sync many-small-calls unfused-attention",
-    "source": """missing-super-init module-in-forward functional-dropout forward-called-directly hard-coded-device detach-in-forward
-        numpy-in-forward state-in-forward deprecated-variable""",
+    "source": """missing-super-init module-in-forward functional-dropout forward-called-directly hard-coded-device
+        detach-in-forward numpy-in-forward state-in-forward deprecated-variable""",
 }
 
 

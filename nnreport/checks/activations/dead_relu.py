@@ -54,7 +54,7 @@ ERROR = 0.90
 HEALTHY = 0.50
 """A healthy share on uncentred data, to which chance adds in narrow layers."""
 NARROW = 0.10
-"""A lead over the limit that is no more than this, in a net that learns, is a note."""
+"""A lead over the limit that is no more than this, in a net that learns (or may, on made-up data), is a note."""
 CHANCE = 0.01
 """Where healthy units are all dead by chance more often than this (fewer than seven), a net that may be learning gets a note."""
 FEW_SAMPLES = 64
@@ -144,7 +144,8 @@ def _severity(facts: Facts, series: ActivationSeries, learns: bool | None) -> Se
         if learns is True:
             return "warning"  # the signal has another way
         return "error" if own_data(facts) or (born and share == 1) else "warning"
-    return "note" if learns is True and share <= _limit(series) + NARROW else "warning"
+    settled = learns is True or (learns is None and not own_data(facts))  # made-up data may leave the question open
+    return "note" if settled and share <= _limit(series) + NARROW else "warning"
 
 
 def _called(facts: Facts, series: ActivationSeries) -> str:
