@@ -72,10 +72,11 @@ def small(name: str) -> Any:
     """A configuration of that family with small numbers."""
     base = getattr(transformers, f"{name}Config")
     fresh = base()
-    known = {key: value for key, value in SMALL.items() if hasattr(fresh, key)}
-    for key in ("depths", "hidden_sizes"):
-        if key in known and not isinstance(getattr(fresh, key), list | tuple):
-            del known[key]
+    known = {
+        key: value
+        for key, value in SMALL.items()
+        if hasattr(fresh, key) and isinstance(getattr(fresh, key), list | tuple) == isinstance(value, list)
+    }
     if name in SPEECH:
         known |= SHORT_EARS
     return base(**known)
