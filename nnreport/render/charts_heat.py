@@ -50,7 +50,8 @@ def heatmap(
     """
     rows, values, note = _merge(rows, values)
     found = span((value for row in values for value in row), log)
-    ends = (low if low is not None else found[0], high if high is not None else found[1]) if found else (0.0, 1.0)
+    none = (0.1 if log else 0.0, 1.0)  # nothing is finite: a scale, for the legend alone
+    ends = (low if low is not None else found[0], high if high is not None else found[1]) if found else none
     if log and ends[1] / ends[0] > 1e12:
         ends = (ends[1] / 1e12, ends[1])
     room = min(230.0, 14 + 6.2 * max((min(len(row), 34) for row in rows), default=0))

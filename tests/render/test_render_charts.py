@@ -175,3 +175,8 @@ def test_log_ticks_are_inside(low: float, high: float) -> None:
 )
 def test_numbers_in_words(written: str, wanted: str) -> None:
     assert written.replace(format.SPACE, " ") == wanted
+
+
+def test_a_heat_map_of_nothing_finite() -> None:
+    chart = charts.heatmap("updates", ["w"], ["0", "1"], [["nan", None]], log=True)
+    assert "<svg" in chart.svg
