@@ -41,10 +41,20 @@ def clone(model: nn.Module) -> nn.Module:
     Memory: one more model. ``.grad`` is not copied. Raises CloneError with a reason.
     """
     try:
-        copied = _copy(model)
+        with torch.no_grad():  # else a ScriptModule's copied parameters hang on the user's own, and are no leaves
+            copied = _copy(model)
     except Exception as error:
         return _rebuilt(model, error)
+    _flag_alike(model, copied)
     return copied
+
+
+def _flag_alike(model: nn.Module, copied: nn.Module) -> None:
+    """A ScriptModule's copied parameters forget ``requires_grad``."""
+    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    for name, parameter in copied.named_parameters():
+        if parameter.is_leaf and parameter.requires_grad != flags.get(name, parameter.requires_grad):
+            parameter.requires_grad_(flags[name])
 
 
 def _rebuilt(model: nn.Module, reason: Exception) -> nn.Module:
@@ -64,9 +74,7 @@ def _rebuilt(model: nn.Module, reason: Exception) -> nn.Module:
     for name, module in fresh.named_modules():
         if name in modules:
             module.training = modules[name].training
-    frozen = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    for name, parameter in fresh.named_parameters():
-        parameter.requires_grad_(frozen.get(name, parameter.requires_grad))
+    _flag_alike(model, fresh)
     return fresh
 
 
@@ -96,8 +104,14 @@ def _copy(model: nn.Module) -> nn.Module:
 
 
 def _detach_computed(model: nn.Module, memo: dict[int, Any]) -> None:
-    """Tensors that were computed (weight norm's weight, a cached output) are copied as values, without their graph."""
+    """Tensors that were computed (weight norm's weight, a cached output) are copied as values, without their graph.
+
+    A lazy module's buffers, which torch cannot copy, are made anew.
+    """
     for value in _reachable(model):
+        if isinstance(value, nn.UninitializedBuffer) and id(value) not in memo:
+            memo[id(value)] = nn.UninitializedBuffer(device=value.device, dtype=value.dtype)  # type: ignore[call-arg]
+            continue
         if isinstance(value, torch.Tensor) and value.grad_fn is not None and id(value) not in memo:
             memo[id(value)] = value.detach().clone()
 

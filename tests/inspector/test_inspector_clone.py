@@ -146,8 +146,21 @@ def test_parametrised_lazy_meta_empty() -> None:
     x = torch.randn(2, 3)
     assert torch.equal(clone(model).eval()(x), model.eval()(x))
     assert isinstance(clone(nn.LazyLinear(3)).weight, nn.UninitializedParameter)
+    assert isinstance(clone(nn.LazyBatchNorm1d()).running_mean, nn.UninitializedBuffer)
     assert clone(nn.Linear(3, 3, device="meta")).weight.is_meta
     assert clone(nn.Module()) is not None
+
+
+def test_a_scripted_child_has_leaves_that_train() -> None:
+    model = nn.Sequential(torch.jit.script(nn.Linear(3, 4)), torch.jit.script(nn.Linear(4, 2).requires_grad_(False)))
+    copied = clone(model)
+    assert all(p.is_leaf for p in copied.parameters())
+    assert (
+        [p.requires_grad for p in copied.parameters()]
+        == [p.requires_grad for p in model.parameters()]
+        == [True] * 2 + [False] * 2
+    )
+    assert not storages(copied) & storages(model)
 
 
 class Refuses(nn.Module):

@@ -206,3 +206,10 @@ def test_flops_are_scaled_to_the_batch_and_charged_once():
 def test_nothing_but_the_profile_reaches_standard_error(capfd):
     profile_of(nn.Linear(6, 3), "16,6")
     assert capfd.readouterr().err == ""
+
+
+def test_a_scripted_child_takes_no_hooks():
+    model = nn.Sequential(torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU())), nn.Linear(8, 3))
+    profile = profile_of(model, "4,4")
+    assert profile.step > 0
+    assert "1" in {row.module for row in profile.modules}

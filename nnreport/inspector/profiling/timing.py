@@ -35,7 +35,7 @@ class ModuleTimer:
     def __init__(self, model: nn.Module, wait: Callable[[], None]) -> None:
         self.wait = wait
         self.names = {id(module): name for name, module in model.named_modules()}
-        self.modules = list(model.modules())
+        self.modules = [m for m in model.modules() if not isinstance(m, torch.jit.ScriptModule)]  # those take no hooks
         self.owners = {id(p): name for name, m in model.named_modules() for p in m.parameters(recurse=False)}
         self.calls: Counter[str] = Counter()
         self.forward: dict[str, float] = defaultdict(float)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode
@@ -78,6 +79,8 @@ class Watch(TorchFunctionMode):
             leaf = not any(True for _ in module.children()) or module._parameters
             if leaf and not isinstance(module, SILENT) and "parametrizations" not in path:
                 kind = kind_of(module)
+                if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                    continue
                 if wanted is None or kind in wanted:
                     self.leaves.append((path, module, kind))
         self.own_activation = {id(m) for _, m, kind in self.leaves if kind in ACTIVATIONS}

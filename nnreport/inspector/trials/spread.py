@@ -58,7 +58,7 @@ def watched(lab: Lab, model: nn.Module, inputs: Any) -> tuple[Any, dict[str, flo
         if value is not None:
             found[name] = value[0]
 
-    handles = [module.register_forward_hook(look) for module in model.modules()]
+    handles = [module.register_forward_hook(look) for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     try:
         with seeded(lab.seed, lab.device), torch.no_grad():
             output = model(*inputs.args, **inputs.kwargs)
