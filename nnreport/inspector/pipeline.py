@@ -258,6 +258,7 @@ class Pipeline:
 
         sample = self.needed_sample()
         assert self.tree is not None
+        self.make_lazy(sample)
         traced = trace(self.model, sample, self.tree, self.job.seed)
         self.graph = traced.graph
         for note in traced.notes:
@@ -271,6 +272,18 @@ class Pipeline:
                 where = f" in {failure.module}" if failure.module else ""
                 self.forward_fails = f"the forward pass fails{where}"
                 raise StageFailed(f"{self.forward_fails}: {failure.exception}: {first_line(failure.message)}")
+
+    def make_lazy(self, sample: Sample) -> None:
+        """From here on a lazy model is a copy of it that has seen its first forward; where that fails, the trace says so."""
+        from nnreport.inspector.loading.lazy import made
+        from nnreport.inspector.tracing.called import refresh_tree
+
+        assert self.loaded is not None
+        model = made(self.model, sample, self.job.seed)
+        if model is not self.model:
+            self.loaded.model = model
+            if self.tree is not None:
+                refresh_tree(self.tree, model)
 
     def read_weights(self) -> None:
         from nnreport.inspector.weighing.weights import read_weights
