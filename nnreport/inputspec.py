@@ -36,7 +36,7 @@ _OTHERS = {
 }  # fmt: skip
 _BITS = {"int64": 64, "int32": 32, "int16": 16, "int8": 8}
 
-_NAME = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<rest>.*)", re.DOTALL)
+_NAME = re.compile(r"(?P<name>[^\W\d]\w*)\s*=\s*(?P<rest>.*)", re.DOTALL)
 _RANGE = re.compile(r"(?P<before>.*?)(?P<open>[\[(])(?P<low>[^,\[\]()]*),(?P<high>[^,\[\]()]*)(?P<close>[\])])", re.DOTALL)
 EXAMPLES = "e.g. --input 1,784 or --input 1,128:int64[0,30522)"
 

@@ -114,3 +114,11 @@ def test_nothing_is_evaluated(tmp_path: Path) -> None:
 def test_an_option_needs_a_name() -> None:
     with pytest.raises(UsageError, match=r"--data model\.py: name what to use from the file"):
         parse_reference("model.py", "--data")
+
+
+def test_names_in_any_script(folder: Path) -> None:
+    reference = parse_target("model.py:神经网络(2)").reference
+    assert reference is not None
+    assert (reference.name, reference.args) == ("神经网络", (2,))
+    with pytest.raises(UsageError):
+        parse_target("model.py:2Net")

@@ -9,10 +9,13 @@ from pathlib import Path
 from nnreport.errors import UsageError
 from nnreport.report import Report
 
+_LONGEST = 200
+
 
 def default_output(name: str) -> str:
-    """``nnreport-<Name>.html``, with a name that every file system takes."""
-    return f"nnreport-{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('._') or 'model'}.html"
+    """``nnreport-<Name>.html``, with a name that every file system takes (255 bytes at most)."""
+    kept = re.sub(r"[^\w.-]+", "_", name).encode()[:_LONGEST].decode(errors="ignore").strip("._")
+    return f"nnreport-{kept or 'model'}.html"
 
 
 def check_outputs(outputs: list[str]) -> None:

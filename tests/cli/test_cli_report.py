@@ -2,6 +2,8 @@
 
 import pytest
 
+from nnreport.cli.outputs import default_output
+
 NET = """\
 import torch
 from torch import nn
@@ -124,3 +126,9 @@ def test_two_runs_with_one_seed_agree(nnreport):
     second = nnreport("m.py:Net", "--input", "8,4").report
     assert first["facts"]["probe"]["losses"] == second["facts"]["probe"]["losses"]
     assert first["findings"] == second["findings"]
+
+
+def test_the_default_file_has_a_name_that_can_be_written():
+    assert default_output("神经网络") == "nnreport-神经网络.html"
+    assert default_output("a/b c") == "nnreport-a_b_c.html"
+    assert len(default_output("网" * 300).encode()) < 255
