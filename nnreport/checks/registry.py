@@ -17,7 +17,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 import msgspec
@@ -93,9 +93,22 @@ def all_checks() -> tuple[Check, ...]:
             if not info.name.startswith("_"):
                 found.append(from_module(importlib.import_module(f"{folder.__name__}.{info.name}"), group))
     for entry in entry_points(group="nnreport.checks"):
-        module = entry.load()
-        found.append(from_module(module, getattr(module, "GROUP", entry.name)))
+        try:
+            module = entry.load()
+            found.append(from_module(module, getattr(module, "GROUP", entry.name)))
+        except Exception as error:  # a broken plugin must not cost the report, nor the other checks
+            found.append(broken(entry, error))
     return tuple(found)
+
+
+def broken(entry: EntryPoint, error: Exception) -> Check:
+    """Stands for a plugin that cannot be used, and says so when it is run."""
+    reason = f"the plugin {entry.name} ({entry.value}) cannot be used: {type(error).__name__}: {error}"
+
+    def check(facts: Facts) -> Iterable[Finding]:
+        raise RuntimeError(reason)
+
+    return Check(entry.name, entry.name, "a plugin that cannot be used", "note", (), reason, check)
 
 
 def find(slug: str) -> Check | None:
