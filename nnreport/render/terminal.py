@@ -82,9 +82,25 @@ def parts(report: Report, width: int, written: Sequence[str]) -> list[Renderable
         for stage in failed:
             why = f": {stage.error}" if stage.error else ""
             found.append(Text.assemble((visible(f"{stage.name} {stage.state}"), STYLES["warning"]), visible(why)))
+    if faults := broken(report):
+        found.append("")
+        found += [Text.assemble("check ", (visible(name), STYLES["warning"]), visible(why)) for name, why in faults]
+    if (reason := untrained(report)) and not report.failed_stages:
+        found += ["", Text(visible(f"not trained: {reason}"), STYLES["quiet"])]
     found += ["", conclusion(report)]
     found += [Text.assemble(("report: ", STYLES["quiet"]), (visible(name), STYLES["strong"])) for name in written]
     return found
+
+
+def broken(report: Report) -> list[tuple[str, str]]:
+    """Checks that broke, and how: a plugin's, mostly."""
+    return [(outcome.check, f" failed: {outcome.reason}") for outcome in report.outcomes if outcome.state == "failed"]
+
+
+def untrained(report: Report) -> str:
+    """Why the probe was left out, where that was not asked for."""
+    skipped = (stage.error for stage in report.stages if stage.name == "probe" and stage.state == "skipped")
+    return next((why for why in skipped if why and not why.startswith("--no-probe")), "")
 
 
 def headline(report: Report) -> Text:

@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 from sample_reports import every, hostile, small
 
-from nnreport.facts import Location
-from nnreport.finding import Finding
+from nnreport.facts import Location, Stage
+from nnreport.finding import Finding, Outcome
 from nnreport.render import terminal
 from nnreport.render.plain import sparkline, underline, visible
 from nnreport.render.terminal import render, show
@@ -175,3 +175,14 @@ def test_visible():
     assert visible("層 é 🔥\t|\n") == "層 é 🔥 | "
     assert visible("a\nb", keep_lines=True) == "a\nb"
     assert visible("\ud800") == "\\ud800"
+
+
+def test_a_broken_check_and_a_probe_left_out_are_told():
+    report = small()
+    report.outcomes = [Outcome(check="house", state="failed", reason="ImportError: gone")]
+    report.stages = [Stage(name="probe", state="skipped", error="it has no trainable parameter")]
+    text = render(report, colour=False, width=100)
+    assert "check house failed: ImportError: gone" in text
+    assert "not trained: it has no trainable parameter" in text
+    report.stages[0].error = "--no-probe"
+    assert "not trained" not in render(report, colour=False, width=100)
