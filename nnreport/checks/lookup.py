@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from nnreport.facts import Call, Facts, Graph, Location, Module, Node, Parameter, Tree
@@ -12,6 +13,7 @@ class Lookup:
 
     def __init__(self, facts: Facts) -> None:
         tree, graph = facts.tree or Tree(), facts.graph or Graph()
+        self.source = facts.source
         self.modules: dict[str, Module] = {module.path: module for module in tree.modules}
         for module in tree.modules:
             for alias in module.aliases:
@@ -71,6 +73,23 @@ class Lookup:
                 return module.location
         module = self.modules.get(path)
         return module.location if module else None
+
+    def made_line(self, owner: str, path: str) -> Location | None:
+        """The only line of the owner's class that assigns the module (``self.fc = …``); else the class's own line."""
+        place = self.class_line(owner)
+        holder = self.modules.get(owner)
+        if place is None or holder is None or holder.location != place:
+            return place
+        attribute = path.removeprefix(f"{owner}." if owner else "").partition(".")[0]
+        assigned = re.compile(rf"\bself\.{re.escape(attribute)}\s*(:[^=]+)?=(?!=)")
+        for file in self.source:
+            for each in file.classes:
+                if file.path == place.path and each.line == place.line:
+                    lines = file.text.splitlines()[each.line - 1 : each.end]
+                    found = [number for number, line in enumerate(lines, each.line) if assigned.search(line)]
+                    if len(found) == 1:
+                        return Location(place.path, found[0], place.user, each.name, lines[found[0] - each.line].strip())
+        return place
 
     def node_line(self, node: Node) -> Location | None:
         """The user's line of an operation, else of the call it ran in."""

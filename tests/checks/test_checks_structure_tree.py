@@ -188,6 +188,22 @@ def test_unused_module(model, path):
     assert (found.severity, found.module, found.evidence["parameters"]) == ("warning", path, 42)
 
 
+def test_the_line_that_makes_an_unused_module_can_silence_it(tmp_path):
+    text = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+        self.idle: nn.Module = nn.Linear(6, 6)MARK
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+    (found,) = findings_of("unused-module", load(tmp_path, text.replace("MARK", "")).Net(), X)
+    assert found.location.text == "self.idle: nn.Module = nn.Linear(6, 6)"
+    assert not findings_of("unused-module", load(tmp_path, text.replace("MARK", "  # nnreport: ignore[unused-module]")).Net(), X)
+
+
 @pytest.mark.parametrize("model", [Auxiliary(), Functional(), OtherMethod(), Optional(), Tied(), Experts(), Frozen()])
 def test_modules_with_a_reason_to_be_idle(model):
     assert not findings_of("unused-module", model, X)

@@ -95,7 +95,7 @@ def finding(facts: Facts, named: Lookup, holder: str, group: list[Module]) -> Fi
         ),
         module=first.path,
         modules=paths,
-        location=named.class_line(holder),
+        location=named.made_line(holder, first.path),
         evidence={"calls": 0, "modules": len(paths), "parameters": count},
         why=(
             "It learns nothing, takes its place in every checkpoint and optimizer, and may be the layer that was "
