@@ -40,3 +40,25 @@ def test_an_optimizer_that_raises_is_named():
 
 def test_an_optimizer_that_works_is_fine():
     assert found("optimizer-error", optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1)) == []
+
+
+def test_a_loss_that_gives_no_tensor_raises_nothing():
+    (finding,) = found("loss-error", loss=lambda output, target: None)
+    assert "gave a NoneType" in finding.message
+    assert "raises" not in finding.message
+
+
+class Picks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(x).argmax(-1)
+
+
+def test_an_output_without_gradient_is_no_fault_of_an_inferred_loss():
+    report = nnreport.inspect(Picks(), torch.randn(8, 4), steps=3)
+    checks = {finding.check for finding in report.findings}
+    assert "backward-error" in checks
+    assert "loss-error" not in checks

@@ -35,6 +35,9 @@ from nnreport.finding import Finding, NotApplicable, Severity
 SEVERITY: Severity = "error"
 NEEDS = ("failures",)
 
+NO_LOSS_FITS = "the model's output has no floating tensor"
+"""Said of an inferred loss alone: it is no fault of the loss."""
+
 
 def check(facts: Facts) -> Iterator[Finding]:
     failure = loss_failure(facts)
@@ -42,6 +45,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         raise NotApplicable("the loss raised nothing")
     if any(phrase in failure.message for phrase in EXPLAINED):
         return
+    if NO_LOSS_FITS in failure.message:
+        raise NotApplicable("the output carries no gradient, which backward-error tells; no loss was given")
     output = facts.probe.output if facts.probe else None
     target = facts.probe.data.target if facts.probe and facts.probe.data else None
     evidence: dict = {"exception": failure.exception, "operation": failure.operation}
@@ -58,7 +63,11 @@ def check(facts: Facts) -> Iterator[Finding]:
         severity="error" if own_data(facts) else "warning",
         module=None,
         location=failure.location,
-        message=f"{capital(loss_phrase(facts))} raises {failure.exception}{shapes}: {first}",
+        message=(
+            f"{capital(first)}{shapes}"
+            if failure.exception == "LossError"  # nothing was raised: what came back is no loss
+            else f"{capital(loss_phrase(facts))} raises {failure.exception}{shapes}: {first}"
+        ),
         evidence=evidence,
         why="No training step can be made with it.",
         fix=failure.hint or "Give output and target the shapes and types that this loss takes.",
