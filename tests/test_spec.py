@@ -122,3 +122,9 @@ def test_names_in_any_script(folder: Path) -> None:
     assert (reference.name, reference.args) == ("神经网络", (2,))
     with pytest.raises(UsageError):
         parse_target("model.py:2Net")
+
+
+@pytest.mark.parametrize("text", ["package.module.Net", "package.module.Net(2)"])
+def test_a_dot_for_a_colon(text: str) -> None:
+    with pytest.raises(UsageError, match="package.module:Net"):
+        parse_target(text)
