@@ -113,7 +113,7 @@ def _without_name(text: str, option: str, need_name: bool) -> Reference:
             f"{option} {text}: {rest!r} is no name of a class or function; write {where}:Name or '{where}:Name(size=64)'"
         )
     package, dot, name = text.partition("(")[0].rpartition(".")
-    if dot and _DOTTED.fullmatch(f"{package}.{name}") and not path.exists():
+    if dot and _DOTTED.fullmatch(f"{package}.{name}") and (name[0].isupper() or "." in package) and not path.exists():
         raise UsageError(
             f"{option} {text}: no such file; a name in a package follows a colon: {package}:{text[len(package) + 1 :]}"
         )

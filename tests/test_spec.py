@@ -126,5 +126,11 @@ def test_names_in_any_script(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["package.module.Net", "package.module.Net(2)"])
 def test_a_dot_for_a_colon(text: str) -> None:
-    with pytest.raises(UsageError, match="package.module:Net"):
+    with pytest.raises(UsageError, match=r"package\.module:Net"):
         parse_target(text)
+
+
+def test_a_missing_file_of_another_kind_is_no_package(folder: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_target("model.oynx")
+    assert "colon" not in str(caught.value)
