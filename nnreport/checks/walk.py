@@ -7,6 +7,7 @@ The index is built once per graph and shared by all checks.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cached_property
 
 from nnreport.facts import Graph, Node
 
@@ -191,9 +192,18 @@ class Walk:
 
     def operations(self, names: Collection[str] | None = None) -> Iterator[Node]:
         """The operations, or those of the given plain names."""
+        if names is None:
+            return iter([node for node in self.graph.nodes if node.kind == "op"])
+        return iter(sorted((node for name in names for node in self.by_name.get(name, ())), key=lambda node: node.id))
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Node]]:
+        """Plain name -> its operations."""
+        found: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
-            if node.kind == "op" and (names is None or self.names[node.id] in names):
-                yield node
+            if node.kind == "op":
+                found.setdefault(self.names[node.id], []).append(node)
+        return found
 
     def final(self, through: Collection[str] = TRANSPARENT) -> list[tuple[Node, Node]]:
         """(output node, what computed it past reshapes) of every output."""

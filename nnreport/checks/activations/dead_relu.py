@@ -37,7 +37,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnreport.checks.learning import fits
+from nnreport.checks.learning import MOVING, fits, learning
 from nnreport.checks.lookup import lookup, spread_names
 from nnreport.checks.series import percent
 from nnreport.checks.voice import own_data, premise
@@ -137,7 +137,7 @@ def _limit(series: ActivationSeries) -> float:
 
 def _severity(facts: Facts, series: ActivationSeries, learns: bool | None) -> Severity:
     share = series.dead or 0.0
-    if HEALTHY**series.units > CHANCE and learns is not False:
+    if HEALTHY**series.units > CHANCE and (learns is not False or _moves(facts)):
         return "note"
     if share > ERROR:
         born = (series.dead_initial or 0.0) > ERROR
@@ -146,6 +146,12 @@ def _severity(facts: Facts, series: ActivationSeries, learns: bool | None) -> Se
         return "error" if own_data(facts) or (born and share == 1) else "warning"
     settled = learns is True or (learns is None and not own_data(facts))  # made-up data may leave the question open
     return "note" if settled and share <= _limit(series) + NARROW else "warning"
+
+
+def _moves(facts: Facts) -> bool:
+    """The loss came down, if by too little to call it learning."""
+    verdict = learning(facts)
+    return verdict is not None and verdict.best_fall >= MOVING
 
 
 def _called(facts: Facts, series: ActivationSeries) -> str:

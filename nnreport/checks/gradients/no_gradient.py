@@ -68,7 +68,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             moves = tried[name].moves if name in tried else None
             read = moves > 0 if moves is not None else (name in reads or not known)
             (cut if read else unread).append(name)
-    silent = [each for each in silent if each not in unreached and each not in woken and not _excused(facts, each)]
+    behind = alone_before_softmax(facts) if silent else frozenset()
+    silent = [each for each in silent if each not in unreached | woken | behind and not _excused(facts, each)]
     if cut:
         yield _finding(facts, cut, "error", "no path leads from any output of the model back to", kind="unreached")
     if silent:
@@ -82,7 +83,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _excused(facts: Facts, name: str) -> bool:
     module = name.rpartition(".")[0]
-    return idle(facts, name) or lookup(facts).kind(module) in EMBEDDING_KINDS or name in alone_before_softmax(facts)
+    return idle(facts, name) or lookup(facts).kind(module) in EMBEDDING_KINDS
 
 
 def _finding(facts: Facts, names: list[str], severity: Severity, words: str, kind: str) -> Finding:
