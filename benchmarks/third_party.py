@@ -22,7 +22,7 @@ from torch import nn
 import nnreport
 
 SMALL: dict[str, Any] = {
-    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "embedding_size", "embedding_dim"), 32),
+    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "dim", "embedding_size", "embedding_dim"), 32),
     **dict.fromkeys(("word_embed_proj_dim", "moe_intermediate_size", "max_source_positions", "image_size"), 32),
     **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers"), 2),
     **dict.fromkeys(("num_decoder_layers", "num_key_value_heads", "type_vocab_size", "eos_token_id"), 2),
@@ -32,7 +32,9 @@ SMALL: dict[str, Any] = {
     **dict.fromkeys(("intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "hidden_dim"), 64),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "max_target_positions"), 64),
     "vocab_size": 120,
+    "rotary_dim": 8,
     "pad_token_id": 0,
+    "embed_dim": 48,
     "bos_token_id": 1,
     "depths": [1, 1, 2, 1],
     "hidden_sizes": [16, 24, 32, 48],

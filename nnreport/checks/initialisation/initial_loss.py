@@ -14,8 +14,8 @@ or scale a tied embedding by `d_model ** -0.5`.
 
 ## Quiet when
 The loss is not a cross-entropy of known width, is larger than outputs of this range can make it (further terms were
-added), or is a sum; the weights come from a
-checkpoint.
+added), or is a sum; the weights come from a checkpoint. Where the loss was inferred, so that the classes are a guess, it is
+but a note.
 
 ## Known limits
 A loss that is summed, not averaged, is recognised only where it is the sum of the whole batch. He-initialised heads
@@ -69,7 +69,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         evidence["output_std"] = spread
     yield Finding(
         check="initial-loss",
-        severity="warning",
+        severity="note" if probe.loss is not None and probe.loss.source == "inferred" else "warning",  # classes may be our guess
         module=module,
         location=lookup(facts).class_line(module) if module is not None else None,
         message=(
