@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verb = arguments[0] if arguments and arguments[0] in VERBS else "report"
     if verb != "report":
         arguments = arguments[1:]
+    if verb == "report" and arguments and (meant := verb_like(arguments[0])):
+        sys.exit(fail(f"there is no verb {arguments[0]!r}; did you mean {meant!r}?", hint=True))
     try:
         status = command(verb).main(
             arguments, prog_name=f"nnreport {verb}" if verb != "report" else "nnreport", standalone_mode=False
@@ -63,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         status = FAULT
     sys.exit(status or 0)
+
+
+def verb_like(word: str) -> str | None:
+    """The verb that a bare word was meant to be; a target has a suffix or a colon, so no target is taken for one."""
+    near = get_close_matches(word, VERBS, 1, 0.7) if word.isalpha() else []
+    return near[0] if near else None
 
 
 def fail(message: str, hint: bool = False) -> int:

@@ -27,6 +27,12 @@ def test_all_pages_as_markdown(nnreport):
     assert all(f"### {check.slug}\n" in done.out for check in all_checks())
 
 
+def test_a_verb_misspelt_gets_a_suggestion(nnreport):
+    done = nnreport("rendr", "x.json", json_report=False)
+    assert done.status == 2
+    assert "'render'" in done.err
+
+
 def test_an_unknown_slug_gets_a_suggestion(nnreport):
     done = nnreport("checks", "dead-rellu", json_report=False)
     assert done.status == 2
