@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nnreport.checks.structure._failures import finding, of_phase
+from nnreport.checks.failures import finding, of_phase
 from nnreport.facts import Facts
 from nnreport.finding import Finding, NotApplicable, Severity
 

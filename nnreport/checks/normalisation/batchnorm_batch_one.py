@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nnreport.checks.failures import BATCH_OF_ONE
 from nnreport.checks.lookup import lookup
-from nnreport.checks.structure._failures import BATCH_OF_ONE
 from nnreport.checks.voice import own_data
 from nnreport.checks.walk import BATCH_NORMS, elements, walk
 from nnreport.facts import Facts

@@ -27,8 +27,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nnreport.checks.failures import BATCH_OF_ONE, finding, of_phase
 from nnreport.checks.lookup import lookup
-from nnreport.checks.structure._failures import BATCH_OF_ONE, finding, of_phase
 from nnreport.checks.voice import own_loss
 from nnreport.facts import Facts, Failure
 from nnreport.finding import Finding, Severity
