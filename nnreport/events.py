@@ -13,9 +13,11 @@ from nnreport.facts import (
     Failure,
     Graph,
     Number,
+    Pictures,
     Probe,
     Profile,
     Reach,
+    Run,
     SourceFile,
     Stage,
     Target,
@@ -46,6 +48,7 @@ class FactEvent(Event, tag="fact"):
     probe: Probe | None = None
     experiments: Experiments | None = None
     profile: Profile | None = None
+    pictures: Pictures | None = None
     source: list[SourceFile] | None = None
 
 
@@ -82,11 +85,17 @@ class FaultEvent(Event, tag="fault"):
     traceback: str
 
 
+class ScriptEvent(Event, tag="script"):
+    """The watched script began (``status`` is None), or ended with that exit status; what follows is the look at its model."""
+
+    status: int | None = None
+
+
 class DoneEvent(Event, tag="done"):
     """Everything was sent."""
 
 
-AnyEvent = StageEvent | FactEvent | FailureEvent | StepEvent | NoteEvent | UsageEvent | FaultEvent | DoneEvent
+AnyEvent = StageEvent | FactEvent | FailureEvent | StepEvent | NoteEvent | UsageEvent | FaultEvent | ScriptEvent | DoneEvent
 
 encoder = msgspec.json.Encoder()
 decoder = msgspec.json.Decoder(AnyEvent)
