@@ -20,6 +20,8 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     probe: bool = True
     execute: bool = True
     """False (--no-exec): the source alone is read, nothing of the user's is imported."""
+    pictures: bool = True
+    """False (--no-pictures): no value of the sample is kept."""
     budget: float | None = None
     """Seconds for the experiments; None: chosen from the probe's own time."""
     command: str = ""
