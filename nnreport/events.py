@@ -48,6 +48,7 @@ class FactEvent(Event, tag="fact"):
     probe: Probe | None = None
     experiments: Experiments | None = None
     profile: Profile | None = None
+    run: Run | None = None
     pictures: Pictures | None = None
     source: list[SourceFile] | None = None
 
