@@ -1060,12 +1060,21 @@ class Picture(Record):
     kind: Literal[
         "image", "channels", "classes", "tokens", "mask", "waveform", "series", "row", "scores", "values", "map", "none"
     ]
-    """image: ``raster`` [sample, channel 1 3 4, y, x]. channels: the same with any number of channels, each a picture of its own.
-    classes: [sample, y, x], an index a place. tokens: ``tokens``, and ``raster`` [sample, place] of long ones. mask: [sample, place].
-    waveform: [2, time], smallest and largest of each stretch of the first sample; ``second`` its spectrogram [frequency, time], in
-    decibels. series: [feature, time]. map: [y, x] of the first sample, axes named in ``axes``. row: ``rows[0]`` is the first
-    sample's features. scores: ``rows`` hold each sample's largest entries, ``row`` the first sample's in order. values: ``row`` has
-    one number a sample. none: it cannot be drawn, ``remarks`` say why."""
+    """What is in the record by kind:
+
+    * image: ``raster`` [sample, channel, y, x] with 1, 3 or 4 channels;
+    * channels: likewise with any number, each a picture of its own;
+    * classes: [sample, y, x], the index of a class at each place;
+    * tokens: ``tokens``, and ``raster`` [sample, place] of long ones;
+    * mask: [sample, place];
+    * waveform: [2, time], smallest and largest of each stretch of the first sample; ``second`` is its spectrogram
+      [frequency, time] in decibels;
+    * series: [feature, time] of the first sample;
+    * map: [y, x] of the first sample, what they are in ``axes``;
+    * row: ``row``, the first sample's features;
+    * scores: ``rows``, the largest entries of each sample; ``row``, the first sample's entries in their order;
+    * values: ``row``, one number a sample;
+    * none: it cannot be drawn, ``remarks`` say why."""
     tensor: TensorInfo | None = None
     """The whole tensor."""
     range: Range | None = None
