@@ -1194,6 +1194,7 @@ class Facts(Record):
     profile: Profile | None = None
     run: Run | None = None
     """The watched training script; then ``probe`` holds what was observed in it, and no copy was trained."""
+    pictures: Pictures | None = None
     source: list[SourceFile] = []
     failures: list[Failure] = []
     notes: list[str] = []
