@@ -27,6 +27,7 @@ def inspect(
     seed: int = 0,
     device: str | None = None,
     probe: bool = True,
+    pictures: bool = True,
     budget: float | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -45,6 +46,7 @@ def inspect(
         seed: seed of all that is random; the caller's random state is put back.
         device: where the copy is trained; None: where the model is.
         probe: False: no training, no timing.
+        pictures: False: no sample of what goes in and comes out is kept.
         budget: seconds for the short counterfactual runs.
         select: checks or groups to run; empty means all.
         ignore: checks or groups to leave out.
@@ -71,6 +73,7 @@ def inspect(
         seed=seed,
         device=place,
         probe=probe,
+        pictures=pictures,
         budget=budget,
         command="nnreport.inspect(…)",
     )

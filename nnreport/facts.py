@@ -1107,8 +1107,6 @@ class Filters(Record):
     """[filter, channel, y, x]; one scale for all, zero in its middle."""
     zero: list[int] = []
     """Filters that are zero everywhere, of all there are; the first 64."""
-    fresh: bool = True
-    """Random, as they were made; False: from a checkpoint."""
 
 
 class Maps(Record):

@@ -19,6 +19,7 @@ STAGES = {
     "inputs": "finding the inputs",
     "trace": "tracing the forward pass",
     "weights": "reading the weights",
+    "pictures": "drawing what goes in and out",
     "probe": "training a copy",
     "experiments": "asking what one run cannot tell",
     "profile": "measuring time and memory",

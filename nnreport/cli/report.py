@@ -71,6 +71,7 @@ class ReportCommand(click.Command):
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where the copy is trained."
 )
 @click.option("--no-probe", is_flag=True, help="Do not train a copy: no loss curve, gradients or timing.")
+@click.option("--no-pictures", is_flag=True, help="Draw no sample of what goes in and comes out (private data).")
 @click.option(
     "--no-exec", is_flag=True, help="Import nothing of the target's: read its source alone (for code you do not trust)."
 )
@@ -130,6 +131,7 @@ def job_of(options: dict[str, Any]) -> Job:
     return Job(
         inputs=list(options["inputs"]),
         probe=not options["no_probe"],
+        pictures=not options["no_pictures"],
         execute=not options["no_exec"],
         command=shlex.join(["nnreport", *sys.argv[1:]]),
         **{name: options[name] for name in same},

@@ -120,6 +120,8 @@ class Pipeline:
             self.trace()
         with self.stage("weights"):
             self.read_weights()
+        with self.stage("pictures"):
+            self.take_pictures()
         with self.stage("probe"):
             self.run_probe()
         with self.stage("experiments"):
@@ -291,6 +293,32 @@ class Pipeline:
         weights = read_weights(self.model)
         weights.fresh = weights.fresh and not self.job.weights
         self.emit(FactEvent(weights=weights))
+
+    def take_pictures(self) -> None:
+        """What goes in and what comes out. Whatever fails here is a note: no verdict hangs on it."""
+        if not self.job.pictures:
+            raise StageSkipped("--no-pictures")
+        from nnreport.inspector.picturing.pictures import take_pictures
+
+        sample, target = self.needed_sample(), None
+        if self.data is not None:
+            from nnreport.inspector.feeding.inputs import Sample
+
+            first = self.data.first
+            sample, target = Sample(first.args, first.kwargs, self.data.info.inputs).to(self.device), first.target
+        pictures, notes = take_pictures(
+            self.model,
+            sample,
+            target=target,
+            user=self.data is not None,
+            graph=self.graph,
+            tree=self.tree,
+            seed=self.job.seed,
+            run=not self.forward_fails,
+        )
+        for note in notes:
+            self.emit(NoteEvent(text=note))
+        self.emit(FactEvent(pictures=pictures))
 
     @property
     def model(self) -> nn.Module:
