@@ -18,6 +18,7 @@ from nnreport.errors import UsageError
 
 VERBS = {
     "checks": "list the checks, or show the page of one",
+    "diff": "say what changed between two saved JSON reports",
     "render": "draw a saved JSON report again, in any format",
 }
 """Verb -> one line for the help."""

@@ -168,7 +168,11 @@ def checkpoint_problem(old: Facts, new: Facts) -> str:
     missing = sum(name not in before for name in after)
     unexpected = sum(name not in after for name in before)
     shapes = sum(name in after and after[name] != shape for name, shape in before.items())
-    parts = [f"{n:,} {word}" for n, word in ((missing, "missing"), (unexpected, "unexpected"), (shapes, "of another shape")) if n]
+    parts = [
+        f"{n:,} {word}"
+        for n, word in ((missing, "keys missing"), (unexpected, "keys unexpected"), (shapes, "tensors of another shape"))
+        if n
+    ]
     return f"{', '.join(parts)}" if parts else ""
 
 

@@ -187,7 +187,7 @@ def returned(report: Report) -> str | None:
     graph = report.facts.graph
     if graph is None or not graph.complete:
         return None
-    tensors = [info for node in graph.nodes if node.kind == "output" for info in node.outputs]
+    tensors = [info for node in graph.nodes if node.kind == "output" for info in (node.outputs or node.reads)]
     shapes = [f"{info.dtype}[{', '.join(map(str, info.shape))}]" for info in tensors]
     nested = graph.output and graph.output != "tensor" and not graph.output.startswith(("float", "int", "bool"))
     return " ".join(filter(None, ([graph.output] if nested else []) + [", ".join(shapes)])) or graph.output or None

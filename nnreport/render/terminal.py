@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -51,6 +51,11 @@ def render(report: Report, width: int = WIDTH, colour: bool = False, written: Se
         colour: with the escape sequences of a terminal, else plain text.
         written: names of the files the report was written to.
     """
+    return paint(lambda columns: parts(report, columns, written), width, colour)
+
+
+def paint(made: Callable[[int], list[RenderableType]], width: int, colour: bool) -> str:
+    """Paragraphs as text; ``made`` gives them for a number of columns."""
     console = Console(
         file=io.StringIO(),
         width=max(30, width),
@@ -64,7 +69,7 @@ def render(report: Report, width: int = WIDTH, colour: bool = False, written: Se
         _environ={},
     )
     with console.capture() as capture:
-        for part in parts(report, console.width, written):
+        for part in made(console.width):
             console.print(part)
     return "\n".join(line.rstrip() if not colour else line for line in capture.get().split("\n"))
 
@@ -220,9 +225,14 @@ def conclusion(report: Report) -> Text:
 def show(report: Report, written: Sequence[str] = (), file: TextIO | None = None) -> None:
     """Print the summary as this stream can take it: coloured on a terminal unless ``NO_COLOR`` is set (``FORCE_COLOR`` colours
     elsewhere too), as wide as the terminal, and in the characters that its encoding has."""
+    put(lambda width, colour: render(report, width, colour, written), file)
+
+
+def put(drawn: Callable[[int, bool], str], file: TextIO | None = None) -> None:
+    """Write what is drawn for this stream's width and colour, in the characters that it has; see :func:`show`."""
     file = file or sys.stdout
     terminal = bool(getattr(file, "isatty", lambda: False)())
-    text = render(report, width_of(file, terminal), wants_colour(terminal), written)
+    text = drawn(width_of(file, terminal), wants_colour(terminal))
     encoding = getattr(file, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)
