@@ -874,6 +874,10 @@ class ModelRun(Record):
     unheld_elements: int = 0
     silent: list[str] = []
     """Trainable parameters in no optimizer that received no gradient either."""
+    held: bool = True
+    """Some optimizer was made for its parameters."""
+    training: bool = True
+    """It was in train mode at the end."""
     compiled: bool = False
     wrapped: list[str] = []
     """What it is wrapped in: ``DistributedDataParallel``."""
