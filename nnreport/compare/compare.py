@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnreport.compare.findings import Places, finding_changes
+from nnreport.compare.findings import Places, finding_changes, unasked
 from nnreport.compare.forest import Forest
 from nnreport.compare.layers import checkpoint_problem, layer_changes
 from nnreport.compare.match import match
@@ -36,6 +36,8 @@ def compare(old: Report, new: Report, old_file: str = "", new_file: str = "") ->
         new=side(new, new_file),
         settings=differing,
         findings=finding_changes(old, new, Places(a, b, pairs, touched | inside | removed)),
+        unasked=unasked(old, new),
+        unasked_before=unasked(new, old),
         quantities=quantities(old, new, names, machine),
         layers=layers,
         checkpoint=checkpoint_problem(old.facts, new.facts) if layers or bare else "",

@@ -201,3 +201,19 @@ def cut_short(other: Report, needs: set[str], when: str) -> str:
     if other.facts.graph is not None and not other.facts.graph.complete:
         return f"not checked {when}: the forward was not recorded whole"
     return ""
+
+
+def unasked(asked: Report, other: Report) -> list[str]:
+    """Checks that gave an answer in ``asked`` and were not made in ``other``: left out, broken, or for want of a measurement.
+    One whose question merely did not arise was made."""
+    outcomes = {outcome.check: outcome for outcome in other.outcomes}
+    found = []
+    for outcome in asked.outcomes:
+        if outcome.state not in ("passed", "found"):
+            continue
+        twin = outcomes.get(outcome.check)
+        needs = set(known.needs) if (known := find(outcome.check)) else set()
+        missing = [need for need in needs - {"failures"} if not getattr(other.facts, need, None)]
+        if twin is None or twin.state in ("ignored", "failed") or (twin.state == "not-applicable" and missing):
+            found.append(outcome.check)
+    return found

@@ -115,6 +115,8 @@ def shown(value: Scalar | list[int]) -> str:
 
 def shape_changes(old: Forest, new: Forest, a: str, b: str, wanted: str = "all") -> list[str]:
     """``weight 128×784 → 64×784``, ``bias removed``."""
+    if not (old.modules[a].registered and new.modules[b].registered):
+        return []  # the parameters of one are not listed
     before, after = old.own(a), new.own(b)
     found = []
     for name in {**before, **after} if wanted else set(before) & set(after):

@@ -139,13 +139,14 @@ def in_order(old: Forest, new: Forest, xs: list[str], ys: list[str]) -> list[tup
 
 
 def elsewhere(old: Forest, new: Forest, pairs: dict[str, str]) -> None:
-    """What is left over on both sides: equal parts wherever they went, largest first; then those of one name and class."""
-    for key in (lambda forest, path: forest.keys[path], lambda forest, path: f"{forest.local(path)}\0{forest.cls(path)}"):
+    """What is left over on both sides: equal parts wherever they went, largest first; then those of one name and class; then
+    those of one class, settings and number of parameters (an unregistered module, whose shapes are not known)."""
+    for key in (lambda forest, path: forest.keys[path], by_name, by_settings):
         taken = set(pairs.values())
         waiting: dict[str, deque[str]] = {}
         for y in new.modules:
-            if y not in taken:
-                waiting.setdefault(key(new, y), deque()).append(y)
+            if y not in taken and (name := key(new, y)):
+                waiting.setdefault(name, deque()).append(y)
         for x in sorted(old.modules, key=lambda path: -old.inside[path].total()):
             if x in pairs:
                 continue
@@ -155,3 +156,16 @@ def elsewhere(old: Forest, new: Forest, pairs: dict[str, str]) -> None:
             if queue:
                 descend(old, new, x, queue.popleft(), pairs)
                 taken = set(pairs.values())
+
+
+def by_name(forest: Forest, path: str) -> str:
+    """Name within its parent, and class."""
+    return f"{forest.local(path)}\0{forest.cls(path)}"
+
+
+def by_settings(forest: Forest, path: str) -> str:
+    """Class, settings and size of a layer with parameters; empty of others."""
+    module = forest.modules[path]
+    if forest.bare or forest.children[path] or not module.parameters:
+        return ""
+    return f"{module.name}\0{sorted(module.settings.items())}\0{module.parameters}"

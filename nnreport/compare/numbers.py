@@ -29,7 +29,7 @@ def quantities(old: Report, new: Report, differs: Collection[str], machine: floa
         exact("size", "size of the weights", "bytes", old.model.size, new.model.size),
         exact("modules", "modules", "count", modules(old), modules(new)),
         flops(old, new, differs),
-        memory("peak_memory", "memory, peak of a step", old, new, differs),
+        memory("peak_memory", "peak memory of a step", old, new, differs),
         memory("activations_memory", "memory kept for backward", old, new, differs),
         *times(old, new, differs, machine),
         loss(old, new, differs),

@@ -122,6 +122,10 @@ class Comparison(Record, omit_defaults=False):
     """What differs in how they were made; the reader is told that they are compared although it does."""
     findings: list[FindingChange] = []
     """New ones first, then worse, fixed, not checked, still there; within each, worst first."""
+    unasked: list[str] = []
+    """Checks that gave an answer in the old report and were not made in the new one (left out, or not measured)."""
+    unasked_before: list[str] = []
+    """The same the other way round."""
     quantities: list[Quantity] = []
     layers: list[LayerChange] = []
     """In the order of the new model; removed ones where they stood."""

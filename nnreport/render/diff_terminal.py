@@ -44,7 +44,9 @@ def parts(comparison: Comparison, written: Sequence[str]) -> list[RenderableType
     new_ones = comparison.of("new", "worse")
     for change in new_ones[:FULL]:
         assert change.new is not None
-        found += ["", Text.assemble((STATES[change.state], STYLES[change.finding.severity])), *full(change.new, Report())]
+        first, *rest = full(change.new, Report())
+        assert isinstance(first, Text)
+        found += ["", Text.assemble((f"{STATES[change.state]} ", STYLES[change.finding.severity]), first), *rest]
     found += lines(new_ones[FULL:])
     found += lines(comparison.of("fixed"))
     found += lines(comparison.of("unchecked"))
@@ -63,6 +65,7 @@ def changes(comparison: Comparison) -> list[RenderableType]:
         found += ["", table]
     if comparison.layers:
         found += ["", layers(comparison)]
+    found += [Text(visible(line), STYLES["quiet"]) for line in diff_view.remarks(comparison)]
     if line := diff_view.checkpoint_line(comparison):
         found.append(Text(line, STYLES["quiet"]))
     if bars := diff_view.sparks(comparison):

@@ -14,7 +14,7 @@ HEADLINE = {"parameters": "parameters", "flops": "FLOPs", "peak_memory": "memory
 """Numbers that the verdict names, and what it calls them."""
 KEY = ("parameters", "flops", "step", "peak_memory", "loss")
 """The five that stand first, as in a report."""
-SHORT = {"flops": "FLOPs forward", "peak_memory": "memory", "loss": "last loss"}
+SHORT = {"flops": "FLOPs forward", "peak_memory": "peak memory", "loss": "last loss"}
 KINDS = {
     "added": "added",
     "removed": "removed",
@@ -61,7 +61,8 @@ def verdict(comparison: Comparison) -> str:
         return "Nothing could be compared"
     if comparison.old.kind != comparison.new.kind:
         return "Nothing changed in what both reports hold"
-    return "Nothing changed" + (", as far as it was checked" if comparison.of("unchecked") else "")
+    partly = comparison.of("unchecked") or comparison.unasked or comparison.unasked_before
+    return "Nothing changed" + (", as far as both were checked" if partly else "")
 
 
 def compared(comparison: Comparison) -> bool:
@@ -174,7 +175,10 @@ def number_rows(comparison: Comparison) -> list[Row]:
 
 def row(quantity: Quantity, comparison: Comparison) -> Row:
     """One number; a difference that is no change is written as what it is."""
-    change = {"changed": delta(quantity) or "changed", "noise": "within noise", "incomparable": "not comparable"}
+    moved = delta(quantity) or "changed"
+    if quantity.name == "loss" and (ratio := quantity.ratio) is not None:
+        moved = "higher" if ratio > 1 else "lower"
+    change = {"changed": moved, "noise": "within noise", "incomparable": "not comparable"}
     return Row(
         quantity.label,
         figure(quantity, quantity.old),
@@ -193,6 +197,21 @@ def missing_line(comparison: Comparison) -> str:
         if names:
             parts.append(f"Not measured {when}: {format.joined(names)}.")
     return " ".join(parts)
+
+
+def unasked_line(comparison: Comparison) -> str:
+    """Checks that were made in one report only, in a sentence; or the empty string."""
+    parts = []
+    for when, checks in (("this time", comparison.unasked), ("before", comparison.unasked_before)):
+        if checks:
+            named = f": {format.joined(checks)}" if len(checks) <= 4 else ""
+            parts.append(f"Not checked {when}: {format.plural(len(checks), 'check')}{named}.")
+    return " ".join(parts)
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What was measured or checked in one report only, a sentence each."""
+    return [line for line in (missing_line(comparison), unasked_line(comparison)) if line]
 
 
 def key_rows(comparison: Comparison) -> list[Row]:
