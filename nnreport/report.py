@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from nnreport.compare.records import Comparison
 from nnreport.facts import Facts, Record, Stage
 from nnreport.finding import SEVERITIES, Finding, Outcome, Severity
 
@@ -47,6 +48,8 @@ class Report(Record, omit_defaults=False):
     title: str = ""
     author: str = ""
     course: str = ""
+    comparison: Comparison | None = None
+    """What changed since the report given with --baseline."""
 
     def count(self, severity: Severity) -> int:
         """Number of findings of one severity."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from nnreport.render import format, page_findings, page_method, page_profile, page_training
+from nnreport.render import diff_page, format, page_findings, page_method, page_profile, page_training
 from nnreport.render.charts import Chart, strips
 from nnreport.render.diagram import Diagram, Place, diagram
 from nnreport.render.diagram_draw import KINDS
 from nnreport.render.page_layers import Layer, WeightRow, layers, rows, weights
+from nnreport.render.pictures import panels
 from nnreport.render.view import checks_run, key_numbers, verdict
 from nnreport.report import Report
 
@@ -45,12 +46,14 @@ def page(report: Report) -> dict[str, Any]:
         "numbers": key_numbers(report),
         "cards": cards,
         "worst": cards[:WORST],
+        "changes": diff_page.section(report.comparison, anchors) if report.comparison else None,
         "banner": page_method.banner(report),
         "failures": facts.failures,
         "checks": page_findings.checks(report),
         "ran": checks_run(report),
         "diagram": drawn,
         "kinds": KINDS,
+        "pictures": panels(facts),
         "rows": rows(facts, all_layers),
         "parameters": parameters,
         "buffers": buffers,

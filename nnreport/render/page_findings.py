@@ -46,12 +46,14 @@ def cards(report: Report, drawn: Diagram, rows: dict[str, int]) -> list[dict[str
     """
     told: set[str] = set()
     made = []
-    for finding, anchor in zip(report.findings, anchors(report.findings), strict=True):
+    for index, (finding, anchor) in enumerate(zip(report.findings, anchors(report.findings), strict=True)):
         check = find(finding.check)
         others = [path for path in finding.modules if path != finding.module]
         made.append(
             {
+                "index": index,
                 "anchor": anchor,
+                "state": report.comparison.state_of(index) if report.comparison else "",
                 "check": finding.check,
                 "title": check.title if check else "",
                 "severity": finding.severity,
