@@ -13,8 +13,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from nnreport.errors import UsageError
+from nnreport.render.repository import here
 from nnreport.report import Report
 
 FORMATS = {".html": "html", ".pdf": "pdf", ".json": "json", ".md": "markdown", ".sarif": "sarif"}
@@ -34,11 +36,20 @@ def save(report: Report, path: str | Path) -> list[str]:
     path = Path(path)
     module = importlib.import_module(f"{__name__}.{format_of(path)}")
     rendered: str | bytes
-    rendered, notes = module.with_notes(report) if hasattr(module, "with_notes") else (module.render(report), [])
+    options = placing(module.__name__.rpartition(".")[2])
+    with_notes = getattr(module, "with_notes", None)
+    rendered, notes = with_notes(report, **options) if with_notes else (module.render(report, **options), [])
     data = rendered.encode("utf-8", "replace") if isinstance(rendered, str) else rendered
     with usage_errors(path):
         write(path, data)
     return list(notes)
+
+
+def placing(name: str) -> dict[str, Any]:
+    """What a format that names lines of a repository is told of the working directory's place in it."""
+    if name == "sarif":
+        return {"place": here()}
+    return {"base": here().base} if name == "markdown" else {}
 
 
 def warm(outputs: Iterable[str | Path]) -> None:

@@ -1,71 +1,99 @@
 """The findings as SARIF 2.1.0, as GitHub code scanning wants it.
 
-Only findings at a line of the user's own files go in: code scanning refuses results without a place in the repository.
-:func:`notes` says how many stayed out. Fields: https://docs.github.com/en/code-security/reference/code-scanning/sarif-support-for-code-scanning
+Code scanning refuses results without a place in the repository: a finding without a line of its own stands at the nearest one
+that tells something about it (its call, its class, the target's file). Where there is none (an installed package's model) it is
+told as a notification of the tool, and :func:`notes` says so. Fields: https://docs.github.com/en/code-security/reference/code-scanning/sarif-support-for-code-scanning
 """
 
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
-from pathlib import PurePosixPath
+from collections import Counter
+from functools import lru_cache
+from importlib.metadata import metadata, version
 from typing import Any
 from urllib.parse import quote
 
 from nnreport.checks.registry import Check, find
 from nnreport.facts import Facts, Location
 from nnreport.finding import Finding
+from nnreport.render.places import place_of
+from nnreport.render.plain import shorten
+from nnreport.render.repository import NOWHERE, Place
 from nnreport.report import Report
 from nnreport.store import finite
 
 SCHEMA_URI = "https://json.schemastore.org/sarif-2.1.0.json"
+ROOT = "%SRCROOT%"
 DESCRIPTION_LIMIT = 1024
 """Characters of ``fullDescription`` that code scanning shows."""
 PROBLEM_SEVERITY = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 
-def render(report: Report) -> str:
-    """The SARIF log: one run, one rule per check that found something, one result per finding in the user's files."""
-    placed = [finding for finding in report.findings if in_repository(finding.location)]
-    slugs = list(dict.fromkeys(finding.check for finding in placed))
+def render(report: Report, place: Place = NOWHERE) -> str:
+    """The SARIF log: one run, one rule per check that found something, one result per finding in the user's files.
+
+    Args:
+        report: what to tell.
+        place: the working directory in its repository; paths are written relative to the repository's root.
+    """
+    placed = [(finding, where) for finding in report.findings if (where := place_of(finding, report.facts))]
+    slugs = list(dict.fromkeys(finding.check for finding, _ in placed))
+    examples = {finding.check: finding for finding, _ in reversed(placed)}
+    seen: Counter[str] = Counter()
+    results = [result(finding, where, slugs.index(finding.check), report.facts, place, seen) for finding, where in placed]
     run = {
         "tool": {
             "driver": {
                 "name": "nnreport",
                 "semanticVersion": version("nnreport"),
-                "rules": [rule(slug, next(f for f in placed if f.check == slug)) for slug in slugs],
+                **({"informationUri": home} if (home := documentation()) else {}),
+                "rules": [rule(slug, examples[slug]) for slug in slugs],
             }
         },
         # The part before the last slash is the category: several models of one repository do not overwrite each other.
         "automationDetails": {"id": f"nnreport/{report.model.target or report.model.name or 'model'}/"},
+        "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
         "columnKind": "unicodeCodePoints",
         "invocations": [invocation(report)],
-        "results": [result(finding, slugs.index(finding.check), report.facts) for finding in placed],
+        "results": results,
     }
     log = {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
     return json.dumps(finite(log), ensure_ascii=False, indent=1) + "\n"
 
 
-def with_notes(report: Report) -> tuple[str, list[str]]:
+def with_notes(report: Report, place: Place = NOWHERE) -> tuple[str, list[str]]:
     """The log, and what it could not hold."""
-    return render(report), notes(report)
+    return render(report, place), notes(report)
+
+
+def unplaced(report: Report) -> list[Finding]:
+    """Findings that belong to no file of the user's."""
+    return [finding for finding in report.findings if place_of(finding, report.facts) is None]
 
 
 def notes(report: Report) -> list[str]:
-    """Which findings the SARIF could not hold."""
-    left = [finding.check for finding in report.findings if not in_repository(finding.location)]
+    """Which findings the SARIF could not hold as results."""
+    left = [finding.check for finding in unplaced(report)]
     if not left:
         return []
     some = "1 finding belongs" if len(left) == 1 else f"{len(left)} findings belong"
-    return [f"{some} to no line of your files and cannot stand in SARIF: {', '.join(dict.fromkeys(left))}"]
+    return [f"{some} to no file of yours and cannot stand in SARIF: {', '.join(dict.fromkeys(left))}"]
 
 
-def in_repository(location: Location | None) -> bool:
-    """Is it a line of a file of the user's, below the working directory?"""
-    if location is None or not location.user or not location.path or location.line < 1:
-        return False
-    path = PurePosixPath(location.path.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[0] and "<" not in location.path
+@lru_cache
+def documentation() -> str:
+    """Address of the project's documentation, as the installed package names it; the empty string where it names none."""
+    urls = dict(url.split(", ", 1) for url in metadata("nnreport").get_all("Project-URL") or [])
+    return next((urls[name].rstrip("/") for name in ("Documentation", "Repository", "Homepage") if name in urls), "")
+
+
+def help_uri(slug: str) -> str:
+    """Address of a check's page."""
+    home = documentation()
+    if not home:
+        return ""
+    return f"{home}/blob/HEAD/docs/checks.md#{slug}" if home.count("/") == 4 else f"{home}#{slug}"
 
 
 def rule(slug: str, example: Finding) -> dict[str, Any]:
@@ -80,6 +108,7 @@ def rule(slug: str, example: Finding) -> dict[str, Any]:
         "shortDescription": {"text": sentence(title)},
         "fullDescription": {"text": shorten(described or sentence(title), DESCRIPTION_LIMIT)},
         "help": help_of(check, slug, example),
+        **({"helpUri": address} if check and (address := help_uri(slug)) else {}),
         "defaultConfiguration": {"level": severity},
         "properties": {
             "precision": "high",
@@ -96,19 +125,19 @@ def help_of(check: Check | None, slug: str, example: Finding) -> dict[str, str]:
     return {"text": f"{title}\n\n{page}", "markdown": f"# {title}\n\n{page}"}
 
 
-def result(finding: Finding, index: int, facts: Facts) -> dict[str, Any]:
-    """One finding at its line."""
-    assert finding.location is not None
+def result(finding: Finding, where: Location, index: int, facts: Facts, place: Place, seen: Counter[str]) -> dict[str, Any]:
+    """One finding at its line; ``seen`` counts fingerprints, so that two findings on equal lines stay two alerts."""
     text = finding.message + (f"\nFix: {finding.fix}" if finding.fix else "")
     location: dict[str, Any] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": uri(finding.location.path), "uriBaseId": "%SRCROOT%"},
-            "region": region(finding.location, facts),
+            "artifactLocation": {"uri": uri(place.path(where.path, facts.target.spec)), "uriBaseId": ROOT},
+            "region": region(where, facts),
         }
     }
     if finding.module is not None:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.module or "model", "kind": "member"}]
     fingerprint = finding.fingerprint or f"{finding.check}:{finding.module or ''}"
+    seen[fingerprint] += 1
     properties: dict[str, Any] = {"evidence": finding.evidence}
     if finding.module is not None:
         properties["module"] = finding.module or "(the model itself)"
@@ -118,7 +147,11 @@ def result(finding: Finding, index: int, facts: Facts) -> dict[str, Any]:
         "level": finding.severity,
         "message": {"text": text or finding.check},
         "locations": [location],
-        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint}:1", "nnreport/v1": fingerprint},
+        # Of the check, the module and the line's text, never of its number: an alert stays itself when lines move.
+        "partialFingerprints": {
+            "primaryLocationLineHash": f"{fingerprint}:{seen[fingerprint]}",
+            "nnreport/v1": f"{fingerprint}:{seen[fingerprint]}",
+        },
         "properties": properties,
     }
 
@@ -143,13 +176,14 @@ def region(location: Location, facts: Facts) -> dict[str, Any]:
 
 
 def invocation(report: Report) -> dict[str, Any]:
-    """Did everything run? Stages that failed are told as notifications of the tool."""
+    """Did everything run? Stages that failed, and findings without a file, are told as notifications of the tool."""
     failed = report.failed_stages
-    found: dict[str, Any] = {"executionSuccessful": not failed}
-    if failed:
-        texts = [f"stage {stage.name} {stage.state}: {stage.error}".rstrip(": ") for stage in failed]
-        found["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}} for text in texts]
-    return found
+    texts = [f"stage {stage.name} {stage.state}: {stage.error}".rstrip(": ") for stage in failed]
+    told = [{"level": "warning", "message": {"text": text}} for text in texts]
+    for finding in unplaced(report):
+        module = f" in {finding.module}" if finding.module else ""
+        told.append({"level": finding.severity, "message": {"text": f"{finding.check}{module}: {finding.message}"}})
+    return {"executionSuccessful": not failed, **({"toolExecutionNotifications": told} if told else {})}
 
 
 def uri(path: str) -> str:
@@ -160,7 +194,3 @@ def uri(path: str) -> str:
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
     return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

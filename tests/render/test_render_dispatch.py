@@ -9,6 +9,8 @@ from sample_reports import small
 
 from nnreport import render
 from nnreport.errors import UsageError
+from nnreport.finding import Finding
+from nnreport.report import Report
 
 STARTS = {
     ".html": b"<!doctype html>",
@@ -91,7 +93,9 @@ def test_names_no_file_system_mind(tmp_path):
 
 def test_what_a_format_could_not_hold_is_told(tmp_path):
     assert render.save(small(), tmp_path / "a.json") == []
-    (note,) = render.save(small(), tmp_path / "a.sarif")
+    assert render.save(small(), tmp_path / "a.sarif") == []
+    report = Report(findings=[Finding(check="exploding-gradient", severity="note", message="m")])
+    (note,) = render.save(report, tmp_path / "a.sarif")
     assert "exploding-gradient" in note
 
 
