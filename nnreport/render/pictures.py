@@ -1,0 +1,321 @@
+"""What goes in and what comes out, drawn in its own kind, with what is to be seen in words beside it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nnreport.facts import Facts, Filters, Maps, Number, Picture, Pictures, Range
+from nnreport.render import format
+from nnreport.render.charts import Chart
+from nnreport.render.pictures_lines import dots, scores, series, tokens, waveform
+from nnreport.render.pictures_png import levels
+from nnreport.render.pictures_tiles import Drawn, Tile, channels, classes, ends, plane, planes, samples, stacked, strip, tiles
+from nnreport.render.svg import MUTED, label, picture, tag
+
+HALF, WHOLE = 530.0, 1080.0
+CLASS_LOSSES = ("cross_entropy", "nll", "surrogate", "custom", "")
+"""Losses after which the entries of an output are taken for classes."""
+NOISE = "Noise, as no --data was given: it shows no picture, text or sound of yours."
+
+
+class Panel(NamedTuple):
+    """One picture of the section."""
+
+    title: str
+    chart: Chart | None
+    """None where it cannot be drawn; then ``remarks`` say why."""
+    about: str
+    """Shape, range, source."""
+    remarks: list[str]
+
+    @property
+    def wide(self) -> bool:
+        """It takes the whole row."""
+        return self.chart is not None and self.chart.kind == "wide"
+
+
+class Panels(NamedTuple):
+    """The section: inputs and targets, outputs, the first layers."""
+
+    inputs: list[Panel]
+    outputs: list[Panel]
+    layers: list[Panel]
+
+
+def panels(facts: Facts) -> Panels | None:
+    """The pictures of a report; None where there are none."""
+    known = facts.pictures
+    if known is None:
+        return None
+    loss = facts.probe.loss.kind if facts.probe and facts.probe.loss else ""
+    inputs = [panel(each, f"Input {each.name}", known, loss) for each in known.inputs]
+    outputs = [panel(each, output_name(each), known, loss) for each in known.outputs]
+    targets = [panel(each, "Target", known, loss) for each in known.targets]
+    layers = [filters_panel(known.filters)] if known.filters else []
+    layers += [maps_panel(each, known) for each in known.maps]
+    made = Panels(inputs, outputs + targets, [each for each in layers if each.chart])
+    return made if made.inputs or made.outputs or made.layers else None
+
+
+def output_name(each: Picture) -> str:
+    return "Output" if each.name == "output" else f"Output {each.name}"
+
+
+def panel(each: Picture, title: str, known: Pictures, loss: str) -> Panel:
+    """One input, output or target."""
+    try:
+        drawn, seen, rows, wide = draw(each, known, loss)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError) as error:
+        drawn, seen, rows, wide = None, f"it could not be drawn ({type(error).__name__})", [], False
+    about = f"{format.tensor(each.tensor)}{within(each.range)}"
+    remarks = [NOISE] if each.noise else []
+    remarks += each.remarks
+    if drawn is None:
+        return Panel(title, None, about, remarks or [f"{seen[:1].upper()}{seen[1:]}."])
+    source = f" From {each.source}." if each.source and not each.noise else ""
+    said = f"{seen}.{source}" if seen else source.strip()
+    alt = f"{title}, {about}. {said} {' '.join(remarks)}".strip()
+    return Panel(title, chart(title, alt, drawn, rows, WHOLE if wide else HALF, said), about, remarks)
+
+
+def within(found: Range | None) -> str:
+    """``, −2.1 … 2.6, 3 NaN``."""
+    if found is None:
+        return ""
+    text = f", {format.number(found.minimum)} … {format.number(found.maximum)}"
+    text += f", {found.nan:,} NaN" if found.nan else ""
+    return text + (f", {found.inf:,} Inf" if found.inf else "")
+
+
+def chart(title: str, alt: str, drawn: Drawn, table: tuple[list[str], list[list[str]]] | list, room: float, note: str) -> Chart:
+    """A picture with its alternative text; as wide as its room, so that neighbours line up."""
+    head, rows = table if isinstance(table, tuple) else ([], [])
+    svg = picture(room, max(1.0, drawn.height), alt, drawn.content)
+    return Chart(svg, title, head, rows, "wide" if room > HALF else "picture", note)
+
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def draw(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, Table | list, bool]:
+    """(drawing, what is seen in words, table, over the whole width) of a picture."""
+    shown = each.raster.shape[0] if each.raster and each.raster.shape else 0
+    names = sample_names(known, shown)
+    if each.kind == "image" and each.raster:
+        count = format.plural(each.raster.shape[0], "sample") if len(each.raster.shape) == 4 else ""
+        size = " × ".join(str(side) for side in reversed(each.raster.shape[2:]))
+        colour = each.raster.shape[1] >= 3 if len(each.raster.shape) == 4 else False
+        seen = f"{count}, {size} pixels, black to white {ends(each.raster)}"
+        seen += "; below, each channel of the first one" if colour and not each.noise else ""
+        return samples(each.raster, names, HALF, apart=not each.noise), seen, [], False
+    if each.kind == "channels" and each.raster:
+        several = each.raster.shape[1] if len(each.raster.shape) == 4 else 0
+        seen = f"{several} of {each.length} channels" if each.length else format.plural(several, "channel")
+        seen += f" of the first sample, dark to light {ends(each.raster)}"
+        parts = [channels(each.raster, HALF)]
+        if each.second:
+            seen += "; below, which channel is largest where, a colour each"
+            parts.append(classes(each.second, sample_names(known, each.second.shape[0]), HALF))
+        return pieces(parts), seen, [], False
+    if each.kind == "classes" and each.raster:
+        return classes(each.raster, names, HALF), "the class of each place, a colour each", [], False
+    if each.kind == "tokens":
+        return draw_tokens(each, known)
+    if each.kind == "mask":
+        seen = f"a line a sample, {format.plural(each.length, 'place')}, light is on"
+        return strip(each.raster, HALF), seen, [], False
+    if each.kind == "waveform":
+        return draw_wave(each)
+    if each.kind == "series" and each.raster:
+        some = each.raster.shape[0]
+        seen = f"{format.plural(some, 'feature')} of the first sample over {format.plural(each.length, 'place')}"
+        return series(each.raster, HALF), seen + ", each on its own scale" * (some > 1), [], False
+    if each.kind == "map":
+        return draw_map(each)
+    if each.kind == "row":
+        return draw_row(each)
+    if each.kind == "scores":
+        return draw_scores(each, known, loss)
+    if each.kind == "values":
+        return draw_values(each)
+    return None, "it is not drawn", [], False
+
+
+def pieces(parts: list[Drawn | None]) -> Drawn | None:
+    kept = [part for part in parts if part is not None]
+    return stacked(kept) if kept else None
+
+
+def sample_names(known: Pictures, count: int) -> list[str]:
+    """``sample 0, label 7``."""
+    return [f"sample {i}" + (f", label {number}" if (number := label_of(known.labels, i)) else "") for i in range(count)]
+
+
+def label_of(labels: list[Number], i: int) -> str:
+    return format.number(labels[i]).replace(",", "") if i < len(labels) else ""
+
+
+def draw_tokens(each: Picture, known: Pictures) -> tuple[Drawn | None, str, Table | list, bool]:
+    """Ids, and a strip of the whole length where it is long."""
+    names = [f"sample {i}" for i in range(len(each.tokens))] if len(each.tokens) > 1 else []
+    shown = max((len(ids) for ids in each.tokens), default=0)
+    seen = f"the first {shown} of {each.length:,} ids" if each.length > shown else format.plural(shown, "id")
+    parts = [tokens(each, names, WHOLE)]
+    if each.raster:
+        seen += "; below, the whole length: where the colour stays the same an id is repeated (padding)"
+        parts.append(strip(each.raster, WHOLE))
+    rows = [[names[i] if names else "ids", " ".join(map(str, ids))] for i, ids in enumerate(each.tokens)]
+    return pieces(parts), seen, (["sample", "ids"], rows), True
+
+
+def draw_wave(each: Picture) -> tuple[Drawn | None, str, Table | list, bool]:
+    """The outline over its spectrogram."""
+    seen = f"the first sample, {format.plural(each.length, 'value')} from left to right"
+    parts = [waveform(each.raster, HALF)]
+    if each.second and (spectrum := plane(each.second, HALF - 48, 110, upside=True)):
+        texts = label(42, 10, "½ rate", anchor="end") + label(42, 108, "0", anchor="end")
+        parts.append(Drawn(texts + tag("g", spectrum.content, transform="translate(48 0)"), HALF, spectrum.height))
+        seen += "; below, its spectrogram, from 0 to half the sampling rate, light is loud"
+    return pieces(parts), seen, [], False
+
+
+def draw_map(each: Picture) -> tuple[Drawn | None, str, Table | list, bool]:
+    """A heat map; of classes, with their indices beside it."""
+    if each.raster is None or len(each.raster.shape) != 2:
+        return None, "it is not drawn", [], False
+    across = each.axes[1] if len(each.axes) > 1 else "place"
+    down = each.axes[0] if each.axes else "feature"
+    named = down == "class" and len(each.row) == each.raster.shape[0]
+    left = 64.0 if named else 0.0
+    drawn = plane(each.raster, HALF - left, 16.0 * each.raster.shape[0] if named else 240)
+    if drawn is None:
+        return None, "it is not drawn", [], False
+    if not named:
+        shape = format.shape(each.raster.shape)
+        return drawn, f"{down} down, {across} across ({shape} cells), dark to light {ends(each.raster)}", [], False
+    tall = drawn.height / each.raster.shape[0]
+    texts = "".join(
+        label(left - 6, (i + 0.5) * tall + 4, f"class {entry.index}", anchor="end", size=10) for i, entry in enumerate(each.row)
+    )
+    content = texts + tag("g", drawn.content, transform=f"translate({left:g} 0)")
+    places = f"the first {each.raster.shape[1]} of {each.length:,} places" if each.length > each.raster.shape[1] else "all places"
+    seen = f"how likely which class is, {places} of the first sample across, dark to light {ends(each.raster)}"
+    rows = [[f"class {entry.index}", format.number(entry.value)] for entry in each.row]
+    return Drawn(content, HALF, drawn.height), seen, (["class", "largest share"], rows), False
+
+
+def draw_row(each: Picture) -> tuple[Drawn | None, str, Table | list, bool]:
+    """Features, by their index."""
+    own = all(entry.low is not None for entry in each.row)
+    more = f"the first {len(each.row)} of {each.length:,} columns" if each.length > len(each.row) else "its columns"
+    seen = f"the first sample, {more}"
+    seen += "; the line is the batch's range of each column, on a scale of its own" if own else ""
+    rows = [
+        [f"column {e.index}", format.number(e.value), *([format.number(e.low), format.number(e.high)] if own else [])]
+        for e in each.row
+    ]
+    head = ["column", "value", *(["smallest", "largest"] if own else [])]
+    return dots(each.row, [f"column {e.index}" for e in each.row], HALF), seen, (head, rows), False
+
+
+def draw_scores(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, Table | list, bool]:
+    """Classes by their scores; columns of numbers where the loss wants numbers."""
+    targets = any(entry.target is not None for entry in each.row)
+    if loss not in CLASS_LOSSES or targets:
+        some = f"the first {len(each.row)} of {each.length:,} columns" if each.length > len(each.row) else "its columns"
+        seen = f"the first sample, {some}" + ("; a ring is the target" if targets else "")
+        rows = [[f"column {e.index}", format.number(e.value), format.number(e.target)] for e in each.row]
+        return dots(each.row, [f"column {e.index}" for e in each.row], HALF), seen, (["column", "value", "target"], rows), False
+    labels = [label_of(known.labels, i) for i in range(len(each.rows))]
+    distribution = each.range is not None and each.range.minimum >= 0 and each.range.maximum <= 1
+    best = len(each.rows[0]) if each.rows else 0
+    what = "the values" if distribution else "values, and their softmax"
+    seen = f"the {best} largest of {each.length:,} classes for each sample, {what}; before any training here"
+    rows = [
+        [f"sample {i}", f"class {entry.index}", format.number(entry.value), format.percent(entry.share), labels[i]]
+        for i, row in enumerate(each.rows)
+        for entry in row
+    ]
+    head = ["sample", "class", "value", "softmax", "target"]
+    return scores(each.rows, labels, not distribution, HALF), seen, (head, rows), False
+
+
+def draw_values(each: Picture) -> tuple[Drawn | None, str, Table | list, bool]:
+    """One number a sample."""
+    targets = any(entry.target is not None for entry in each.row)
+    seen = "one number a sample" if len(each.row) > 1 else "one number"
+    seen += "; a ring is the target" if targets else ""
+    names = [f"sample {entry.index}" for entry in each.row]
+    rows = [[name, format.number(e.value), format.number(e.target)] for name, e in zip(names, each.row, strict=True)]
+    return dots(each.row, names, HALF), seen, (["sample", "value", "target"], rows), False
+
+
+# ------------------------------------------------------------------------------------------------------------ first layers
+
+
+def filters_panel(found: Filters) -> Panel:
+    """The first layer's filters, one scale for all."""
+    grid = planes(found.raster)
+    title = f"Filters of {found.module or 'the model'}"
+    about = f"{found.parameter}, {format.shape(found.shape)}"
+    if grid is None:
+        return Panel(title, None, about, [])
+    channels_, height, width = found.raster.shape[1:]
+    zero = set(found.zero)
+    colours = channels_ == 3
+    some = [Tile(each[:3] if colours else each[:1], f"{i} zero" if i in zero else "", i in zero) for i, each in enumerate(grid)]
+    size = 44.0 if max(height, width) <= 12 else 84.0
+    drawn = tiles(some, width, height, scale=None if colours else "sides", room=HALF, size=size)
+    count = found.shape[0] if found.shape else len(grid)
+    seen = f"{len(grid)} of {count} filters" if count > len(grid) else format.plural(count, "filter")
+    seen += f", {format.shape([height, width])}, one scale for all: {ends(found.raster)}"
+    seen += ", grey is zero, its three channels as red, green and blue" if colours else ", white is zero"
+    remarks = []
+    if zero:
+        said = "is" if len(zero) == 1 else "are"
+        remarks.append(f"{format.plural(len(zero), 'filter')} {said} zero everywhere: {listed(found.zero)}.")
+    alt = f"{title}, {about}. {seen}. {' '.join(remarks)}".strip()
+    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, remarks)
+
+
+def maps_panel(found: Maps, known: Pictures) -> Panel:
+    """Some channels of one layer; dead ones are marked in words."""
+    title = f"Maps of {found.operation} in {found.module or 'the model'}"
+    about = f"output {format.shape(found.shape)}"
+    data = levels(found.raster)
+    if data is None or len(found.raster.shape) not in (2, 3) or len(found.channels) != found.raster.shape[0]:
+        return Panel(title, None, about, [])
+    dead = set(found.dead)
+    names = [f"{channel} dead" if channel in dead else str(channel) for channel in found.channels]
+    total = found.shape[1] if len(found.shape) > 1 else len(names)
+    seen = f"{len(names)} of {total} channels" if total > len(names) else format.plural(total, "channel")
+    seen += f" of the first sample, in eval mode before any training here, dark to light {ends(found.raster)}"
+    if len(found.raster.shape) == 3:
+        _, height, width = found.raster.shape
+        size = height * width
+        some = [
+            Tile([data[i * size : (i + 1) * size]], name, channel in dead)
+            for i, (name, channel) in enumerate(zip(names, found.channels, strict=True))
+        ]
+        drawn = tiles(some, width, height, scale="heat", room=HALF, size=58, least=58)
+    else:
+        bars = plane(found.raster, HALF - 60, 16.0 * len(names))
+        assert bars is not None
+        tall = bars.height / len(names)
+        texts = "".join(label(54, (i + 0.5) * tall + 4, name, anchor="end", size=10, fill=MUTED) for i, name in enumerate(names))
+        drawn = Drawn(texts + tag("g", bars.content, transform="translate(60 0)"), HALF, bars.height)
+        seen += "; time runs from left to right"
+    remarks = []
+    if found.dead_count:
+        batch = f"the {known.samples} samples" if known.samples > 1 else "the one sample" if known.samples else "the sample"
+        count = f"{found.dead_count:,} of {total:,} channels {'is' if found.dead_count == 1 else 'are'}"
+        remarks.append(f"{count} zero everywhere for {batch}: {listed(found.dead, found.dead_count)}.")
+    alt = f"{title}, {about}. {seen}. {' '.join(remarks)}".strip()
+    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, remarks)
+
+
+def listed(indices: list[int], count: int = 0) -> str:
+    """The first few indices, and how many more."""
+    some = ", ".join(map(str, indices[:8]))
+    more = max(count, len(indices)) - len(indices[:8])
+    return f"{some} and {more:,} more" if more > 0 else some
