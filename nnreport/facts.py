@@ -81,7 +81,7 @@ class Frame(Record):
 class Failure(Record):
     """The user's own code failed: in the constructor, forward, backward, loss, data or optimizer."""
 
-    phase: Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights"]
+    phase: Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights", "script"]
     exception: str
     """Class name, e.g. ``RuntimeError``."""
     message: str

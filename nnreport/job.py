@@ -26,3 +26,26 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Seconds for the experiments; None: chosen from the probe's own time."""
     command: str = ""
     """The command line, for the record."""
+
+
+class ScriptJob(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One watched script."""
+
+    script: str
+    """Path of the script, or the module's name."""
+    arguments: list[str] = []
+    module: bool = False
+    """``script`` names a module, as with ``python -m``."""
+    steps: int | None = None
+    """Optimizer steps to watch; None: to the end."""
+    stop: bool = False
+    """End the script there."""
+    every: int = 0
+    """Observe every so many steps; 0: often at first, rarer later."""
+    break_on: list[str] = []
+    probe: bool = True
+    """False: the model is not run again after the watch."""
+    pictures: bool = True
+    seed: int = 0
+    budget: float | None = None
+    command: str = ""

@@ -6,7 +6,7 @@ import shlex
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -99,6 +99,14 @@ class ReportCommand(click.Command):
     show_default=True,
     help="Exit with 1 when a finding is at least that severe.",
 )
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="What is printed: a summary, or annotations for a GitHub workflow (and the report in the job's summary).",
+)
 @click.option("--title", default="", help="Title of the report's cover.")
 @click.option("--author", default="", help="Author, for the cover of a hand-in.")
 @click.option("--course", default="", help="Course, for the cover of a hand-in.")
@@ -107,21 +115,31 @@ class ReportCommand(click.Command):
 def command(**options: Any) -> int:
     """Trace a PyTorch model, train a copy of it for a few profiled steps, and write one report: architecture, weights, loss,
     time, memory, and what is wrong with it, where, and how to mend it."""
-    from nnreport.build import build_report
-    from nnreport.cli.outputs import check_outputs, default_output, write_outputs
+    from nnreport.cli.outputs import check_outputs
 
-    chosen, left_out = names(options["select"]), names(options["ignore"])
-    outputs: list[str] = list(options["outputs"])
-    check_outputs(outputs)
+    options["select"], options["ignore"] = names(options["select"]), names(options["ignore"])
+    check_outputs(list(options["outputs"]))
     facts, stages = gather(options)
+    return conclude(facts, stages, options)
+
+
+def conclude(facts: Facts, stages: list[Stage], options: dict[str, Any], summary: TextIO | None = None) -> int:
+    """Runs the checks, writes the files, tells of it in the terminal (on ``summary``, else standard output); the exit status."""
+    from nnreport.build import build_report
+    from nnreport.cli.outputs import default_output, write_outputs
+
     cover = {name: options[name] for name in ("title", "author", "course")}
-    report = build_report(facts, stages, select=chosen, ignore=left_out, **cover)
-    wanted = outputs or [default_output(report.model.name)]
-    write_outputs(report, wanted, quiet=options["quiet"], announce=False)
-    if not options["quiet"]:
+    report = build_report(facts, stages, select=options["select"], ignore=options["ignore"], **cover)
+    wanted = list(options["outputs"]) or [default_output(report.model.name)]
+    write_outputs(report, wanted, quiet=options["quiet"], announce=options.get("style") == "github")
+    if options.get("style") == "github":
+        from nnreport.cli import github
+
+        github.show(report)
+    elif not options["quiet"] and "-" not in wanted:  # what is piped on is the Markdown alone
         from nnreport.render.terminal import show
 
-        show(report, [output for output in wanted if output != "-"])
+        show(report, [output for output in wanted if output != "-"], summary)
     return exit_status(report.worst, options["fail_on"])
 
 

@@ -12,7 +12,7 @@ from nnreport.errors import UsageError
 from nnreport.facts import Failure
 from nnreport.inspector.locate import traceback_frames
 
-Phase = Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights"]
+Phase = Literal["construct", "forward", "backward", "loss", "data", "optimizer", "weights", "script"]
 
 _MESSAGE_LIMIT = 2000
 

@@ -1,0 +1,97 @@
+"""``nnreport run SCRIPT``: the user's own training script, watched."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nnreport.cli import report
+from nnreport.cli.config import read_config
+from nnreport.cli.options import names
+from nnreport.job import ScriptJob
+
+SHARED = (
+    "outputs", "seed", "budget", "no_pictures", "select", "ignore", "baseline", "fail_on", "format", "title", "author",
+    "course", "quiet",
+)  # fmt: skip
+"""Options that mean the same as on the main command."""
+
+EPILOG = """\b
+All that follows SCRIPT is the script's own, as with python:
+  nnreport run --steps 200 train.py --lr 0.1
+  nnreport run -m package.train --lr 0.1
+  torchrun --nproc-per-node 2 -m nnreport run train.py
+\b
+The script runs unchanged: its output, its exit status and its results are as without nnreport. The summary goes to standard
+error."""
+
+
+class RunCommand(click.Command):
+    """Takes its defaults from ``[tool.nnreport]``, where they mean the same as on the main command."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if not {"--help", "-h"} & set(args):
+            found = read_config(report.command, Path.cwd())
+            extra["default_map"] = {name: value for name, value in found.items() if name in SHARED}
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(
+    "run",
+    cls=RunCommand,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
+)
+@click.argument("script", metavar="SCRIPT")
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a module, as with python -m.")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Watch N optimizer steps, then let the script go on alone.")
+@click.option("--stop", is_flag=True, help="End the script after --steps.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Look into the model at every K-th step. [default: often at first, rarer later]",
+)
+@click.option("--no-look", is_flag=True, help="Do not run the model again after the watch: no diagram, no FLOPs, no experiments.")
+def command(**options: Any) -> int:
+    """Run a training script unchanged, watch how it trains, and write the report of that run: loss, gradients, updates,
+    activations, how long the loader makes the model wait, and what is wrong, where, and how to mend it."""
+    from nnreport.cli.outputs import check_outputs
+    from nnreport.scriptrun import Quiet, ScriptRun
+
+    options["select"], options["ignore"] = names(options["select"]), names(options["ignore"])
+    check_outputs(list(options["outputs"]))
+    if options["stop"] and not options["steps"]:
+        raise click.UsageError("--stop ends the script after --steps N; say how many")
+    run = ScriptRun(job_of(options), Quiet())
+    collector = run.collect()
+    status = run.status or 0
+    worst = report.conclude(collector.facts, list(collector.stages.values()), options, sys.stderr)
+    return status or worst
+
+
+def job_of(options: dict[str, Any]) -> ScriptJob:
+    """The job that the command line's options ask for."""
+    return ScriptJob(
+        script=options["script"],
+        arguments=list(options["arguments"]),
+        module=options["module"],
+        steps=options["steps"],
+        stop=options["stop"],
+        every=options["every"] or 0,
+        probe=not options["no_look"],
+        pictures=not options["no_pictures"],
+        seed=options["seed"],
+        budget=options["budget"],
+        command=shlex.join(["nnreport", *sys.argv[1:]]),
+    )
+
+
+command.params += [option for option in report.command.params if option.name in SHARED]

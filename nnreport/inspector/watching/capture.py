@@ -1,0 +1,153 @@
+"""What is kept of the first training steps: inputs, targets, and what the loss is, for the look at the model afterwards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from nnreport.facts import LossInfo, NonFinite, OutputInfo, TargetInfo
+from nnreport.inspector.feeding.batches import Batch
+from nnreport.inspector.feeding.nested import map_tensors
+from nnreport.inspector.training.lossview import FAMILY, broadcast_size
+from nnreport.inspector.training.outputinfo import describe_output
+from nnreport.inspector.training.outputs import named_tensors, own_loss, prediction
+from nnreport.inspector.training.targets import describe_target
+from nnreport.inspector.watching.forwards import Forward, ModelWatch
+from nnreport.inspector.watching.losses import LossCall
+
+BATCHES = 8
+"""Training batches that are kept."""
+LARGEST = 64_000_000
+"""Bytes of all that is kept."""
+AGREEING = 3
+"""Steps in which every label was the model's own first choice, for it to be more than skill."""
+LEAST_LABELS = 8
+UNSURE = 0.3
+"""A loss of more than this share of ln(classes): the model is not so sure that it could be right by skill."""
+
+
+class Capture:
+    """The first batches, and a description of what the loss was given."""
+
+    def __init__(self) -> None:
+        self.described = False
+        self.batches: list[Batch] = []
+        self.entry: Any = None
+        """The module through which the first training forward went."""
+        self.path = ""
+        self.size = 0
+        self.waiting: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self.outputs: dict[int, Any] = {}
+        self.loss: LossInfo | None = None
+        self.output_info: OutputInfo | None = None
+        self.target: TargetInfo | None = None
+        self.arguments: dict[str, Any] = {}
+        self.agreed = self.compared = 0
+        self.nonfinite: NonFinite | None = None
+
+    def inputs(self, watch: ModelWatch, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any], step: int) -> None:
+        """A forward that may be trained on begins: its inputs are copied, for the script may write into them."""
+        self.waiting.clear()
+        self.outputs.clear()
+        if len(self.batches) >= BATCHES or self.size > LARGEST:
+            return
+        if self.entry is not None and forward.entry is not self.entry:
+            return
+        self.waiting[id(forward)] = copied(args), copied(kwargs)
+
+    def output(self, forward: Forward, output: Any) -> None:
+        if not self.described:
+            self.outputs[id(forward)] = output
+
+    def describe(self, calls: list[LossCall], latest: Any, roots: list[Tensor], step: int) -> None:
+        """A backward pass begins: the loss is described at the first, and the batch kept of the first few."""
+        forward = latest[1] if latest is not None else None
+        call = calls[0] if calls else None
+        self.agree(call)
+        if forward is not None and id(forward) in self.waiting:
+            args, kwargs = self.waiting.pop(id(forward))
+            target = copied(call.target) if call is not None and call.result.numel() == 1 else None
+            batch = Batch(args, kwargs, target)
+            self.size += sum(t.numel() * t.element_size() for _, t in named_tensors((args, kwargs, target)))
+            self.batches.append(batch)
+            if self.entry is None:
+                self.entry = forward.entry
+                self.path = latest[0].watch.names.get(id(forward.entry), "")
+        if not self.described and (call is not None or forward is not None):
+            self.described = True
+            self.first(calls, self.outputs.get(id(forward)) if forward is not None else None, roots)
+        self.outputs.clear()
+
+    def first(self, calls: list[LossCall], output: Any, roots: list[Tensor]) -> None:
+        """The loss of the first step, its prediction and its target."""
+        batch = self.batches[0] if self.batches else None
+        size = batch.size if batch is not None else None
+        own = own_loss(output) if output is not None else None
+        if own is not None and any(root is own or root.grad_fn is own.grad_fn for root in roots):
+            self.loss = LossInfo(name="model", user=True, source="model", kind="custom", reason="the model's output carries it")
+        found = prediction(output) if output is not None else None
+        if calls:
+            call = calls[0]
+            names = [c.name for c in calls]
+            self.loss = LossInfo(
+                name=call.name if len(set(names)) == 1 else "custom",
+                user=True,
+                source="model" if self.loss is not None else "given",
+                kind=FAMILY.get(call.name, "custom") if len({FAMILY.get(n, "custom") for n in names}) == 1 else "custom",  # type: ignore[arg-type]
+                functional=names,
+                reason="as the script computes it",
+                location=call.location,
+                broadcast=broadcast_of(call),
+            )
+            self.arguments = call.arguments
+            name = next((n for n, t in named_tensors(output) if t is call.prediction), "") if output is not None else ""
+            self.output_info = describe_output(name, call.prediction, size, None)
+            self.target = describe_target(call.target, batch)
+        elif found is not None:
+            self.loss = self.loss or LossInfo(
+                name="custom", user=True, source="given", kind="custom", reason="the script's own; no loss of torch's ran in it"
+            )
+            self.output_info = describe_output(*found, size, None)
+
+    def agree(self, call: LossCall | None) -> None:
+        """Counts steps in which every label is the model's own first choice, while it is far from sure of any."""
+        if call is None or self.compared >= AGREEING or call.name != "cross_entropy":
+            return
+        prediction, target = call.prediction.detach(), call.target.detach()
+        if target.is_floating_point() or prediction.dim() < 2 or target.numel() < LEAST_LABELS:
+            return
+        self.compared += 1
+        choice = prediction.argmax(1)
+        if choice.shape != target.shape or not bool((choice == target).all()):
+            return
+        classes = prediction.shape[1]
+        if classes > 1 and float(call.result.detach().mean()) > UNSURE * math.log(classes):
+            self.agreed += 1
+
+    @property
+    def own_labels(self) -> bool:
+        """The labels are the model's own output."""
+        return self.compared >= AGREEING and self.agreed == self.compared
+
+    def not_finite(self, latest: Any, calls: list[LossCall], step: int) -> None:
+        """The loss is not finite: looks where that began, by running the forward again on a copy."""
+        from nnreport.inspector.watching.origin import find_origin
+
+        self.nonfinite = find_origin(latest, calls, step)
+
+
+def copied(value: Any) -> Any:
+    """The value with its tensors copied."""
+    return map_tensors(value, lambda t: t.detach().clone())
+
+
+def broadcast_of(call: LossCall) -> list[list[int]]:
+    """[prediction shape, target shape] where the loss silently made a table of them."""
+    if call.name not in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
+        return []
+    one, other = call.prediction.shape, call.target.shape
+    if one != other and broadcast_size(one, other) > max(call.prediction.numel(), call.target.numel()):
+        return [list(one), list(other)]
+    return []

@@ -1,0 +1,194 @@
+"""After the watch: the stages of an inspection on the model as the script left it, with the script's own data and loss."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnreport.errors import UsageError
+from nnreport.events import AnyEvent, DoneEvent, FactEvent, NoteEvent
+from nnreport.facts import Run
+from nnreport.inspector.feeding.data import UserData
+from nnreport.inspector.feeding.inputs import sample_of
+from nnreport.inspector.live import loaded_from_module
+from nnreport.inspector.pipeline import Pipeline, StageSkipped
+from nnreport.inspector.preserve import preserved
+from nnreport.inspector.training.outputs import prediction
+from nnreport.inspector.watching.capture import Capture
+from nnreport.inspector.watching.gather import data_info, gather_probe, main_index
+from nnreport.inspector.watching.watcher import Watcher
+from nnreport.job import Job, ScriptJob
+
+WHOLE = 0.5
+"""A called part that holds this share of a model's parameters stands for it, where the model itself is never called."""
+
+
+def look_at_model(watcher: Watcher, run: Run, job: ScriptJob, emit: Callable[[AnyEvent], None]) -> None:
+    """Runs the stages; what the script was doing is left as it was."""
+    found = subject(watcher)
+    device = str(next(found[0].parameters()).device) if found is not None else "cpu"
+    asked = Job(
+        target=job.script,
+        seed=job.seed,
+        device=device,
+        budget=job.budget,
+        probe=job.probe,
+        command=job.command,
+        steps=job.steps or 30,
+    )
+    with torch.enable_grad(), preserved(job.seed, device), no_autocast():
+        if found is None:
+            pipeline = WatchedPipeline(asked, watcher, None, "", emit)
+        else:
+            pipeline = WatchedPipeline(asked, watcher, *found, emit)
+        pipeline.run()
+    if len(run.models) > 1:
+        others = ", ".join(m.variable or m.name for i, m in enumerate(run.models) if i != run.main)
+        emit(
+            NoteEvent(
+                text=f"The script trains {len(run.models)} models; this report draws {run.models[run.main].name}, not {others}."
+            )
+        )
+
+
+@contextlib.contextmanager
+def no_autocast() -> Iterator[None]:
+    """A watch that ends inside an autocast block leaves it for the look at the model."""
+    before = [(kind, torch.is_autocast_enabled(kind)) for kind in ("cpu", "cuda")]
+    for kind, _ in before:
+        torch.set_autocast_enabled(kind, False)
+    try:
+        yield
+    finally:
+        for kind, enabled in before:
+            torch.set_autocast_enabled(kind, enabled)
+
+
+def subject(watcher: Watcher) -> tuple[nn.Module, str] | None:
+    """(the module that the report is about, its path in the watched model): the model itself, or the one part through which the
+    script calls it (a Lightning module's ``self.net``)."""
+    if not watcher.models:
+        return None
+    model = watcher.models[main_index(watcher)]
+    root = model.watch.root()
+    if root is None:
+        return None
+    entries = list(dict.fromkeys(model.watch.entries.values()))
+    if not entries or "" in entries or not all(model.watch.names.get(key) is not None for key in model.watch.entries):
+        return root, ""
+    if len(entries) == 1:
+        part = root.get_submodule(entries[0])
+        if sum(p.numel() for p in part.parameters()) >= WHOLE * max(sum(p.numel() for p in root.parameters()), 1):
+            return part, entries[0] + "."
+    return root, ""
+
+
+class WatchedPipeline(Pipeline):
+    """The stages of an inspection; the probe is the run that was watched.
+
+    Args:
+        job: for the stages.
+        watcher: what was seen.
+        model: None where the script trains no module.
+        prefix: of the model's names in the watched one.
+        emit: takes each event, but the end, which is the session's.
+    """
+
+    def __init__(
+        self, job: Job, watcher: Watcher, model: nn.Module | None, prefix: str, emit: Callable[[AnyEvent], None]
+    ) -> None:
+        super().__init__(
+            job,
+            lambda event: None if isinstance(event, DoneEvent) else emit(event),
+            loaded_from_module(model) if model is not None else None,
+        )
+        self.watcher, self.prefix = watcher, prefix
+        if self.loaded is not None:
+            self.loaded.target.spec = Path(job.target).name
+        capture = watcher.capture
+        fits = capture.entry is None or model is None or capture.entry is model or is_wrapper_of(capture.entry, model)
+        if model is not None and capture.batches and fits:
+            first = capture.batches[0]
+            self.sample = sample_of(model, first.args, first.kwargs, "first batch of the script")
+            self.given_data = capture.batches
+            self.given_loss = reconstructed(capture)
+
+    def run(self) -> None:
+        """All stages that the script's model allows."""
+        try:
+            with self.stage("environment"):
+                self.read_environment()
+            if self.loaded is not None:
+                with self.stage("load"):
+                    self.load()
+                self.inspect_model()
+        except UsageError as error:
+            self.emit(NoteEvent(text=f"The model could not be looked at: {error}"))
+
+    def find_inputs(self) -> None:
+        if self.sample is None:
+            raise StageSkipped("the script calls its model in parts, so there is no one input to run it on")
+        batches = self.watcher.capture.batches
+        self.data = UserData(lambda: iter(batches), lambda batch: batch, self.job.seed)
+        self.data.batches(len(batches), 1.0)
+        self.data.info = data_info(self.watcher)
+        assert self.loaded is not None
+        self.loaded.target.inputs = self.sample.specs
+        self.emit(FactEvent(target=self.loaded.target))
+
+    def run_probe(self) -> None:
+        """The watched run takes the probe's place; a task is made where the loss is known well enough to run it again."""
+        self.probe = gather_probe(self.watcher, self.prefix)
+        if self.probe is None:
+            raise StageSkipped("no optimizer step was seen")
+        self.locate_output()
+        self.emit(FactEvent(probe=self.probe))
+        if self.sample is not None and self.job.probe and not self.forward_fails and (self.given_loss or self.carries_loss()):
+            self.task = self.prepare_task()
+
+    def carries_loss(self) -> bool:
+        loss = self.watcher.capture.loss
+        return loss is not None and loss.source == "model"
+
+    def locate_output(self) -> None:
+        """Which module the loss's prediction comes from, by the recorded graph."""
+        output = self.probe.output if self.probe is not None else None
+        if output is None or self.graph is None or output.module:
+            return
+        ends = [node for node in self.graph.nodes if node.kind == "output"]
+        nodes = {node.id: node for node in self.graph.nodes}
+        if len(ends) == 1 and len(ends[0].inputs) == 1 and ends[0].inputs[0] in nodes:
+            last = nodes[ends[0].inputs[0]]
+            output.module, output.node = last.module, last.id
+
+
+def is_wrapper_of(module: Any, model: nn.Module) -> bool:
+    """``module`` is DistributedDataParallel, a compiled module or the like around ``model``."""
+    from nnreport.inspector.watching.discovery import unwrapped
+
+    return unwrapped(module)[0] is model
+
+
+def reconstructed(capture: Capture) -> Callable[[Any, Any], Any] | None:
+    """``loss(output, target)`` as the script computes it, where that is one loss of torch's on the model's own output."""
+    loss = capture.loss
+    if loss is None or len(loss.functional) != 1 or loss.source == "model":
+        return None
+    name, arguments = loss.functional[0], dict(capture.arguments)
+    rest = arguments.pop("*", ())
+    function: Any = getattr(torch.nn.functional, name)
+    shape = capture.output_info.tensor.shape if capture.output_info and capture.output_info.tensor else None
+
+    def objective(output: Any, target: Any) -> Any:
+        found = prediction(output)
+        if found is None or (shape is not None and list(found[1].shape[1:]) != shape[1:]):
+            raise ValueError("the script's loss was not computed on the model's output alone")
+        return function(found[1], target, *rest, **arguments)
+
+    objective.__name__ = name
+    return objective

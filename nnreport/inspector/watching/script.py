@@ -1,0 +1,109 @@
+"""Runs a Python script as ``python SCRIPT ARGS`` would: its ``__main__``, argv, import path, exit status and traceback."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.machinery
+import importlib.util
+import io
+import os
+import runpy
+import sys
+import types
+from pathlib import Path
+from types import TracebackType
+
+from nnreport.errors import UsageError
+from nnreport.job import ScriptJob
+
+
+def run_script(job: ScriptJob) -> BaseException | None:
+    """Runs it to its end, and gives what it raised (``SystemExit`` too), else None.
+
+    Raises:
+        UsageError: there is no such script or module.
+    """
+    if job.module:
+        return run_module(job)
+    path = job.script
+    code = compiled(path)
+    sys.argv = [path, *job.arguments]
+    sys.path[0:1] = [os.path.dirname(os.path.abspath(path))]
+    main = types.ModuleType("__main__")
+    main.__dict__.update(
+        __file__=path,
+        __builtins__=builtins,
+        __cached__=None,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", path),
+        __spec__=None,
+        __package__=None,
+    )
+    sys.modules["__main__"] = main
+    try:
+        exec(code, main.__dict__)
+    except BaseException as error:
+        return error
+    return None
+
+
+def compiled(path: str) -> types.CodeType | str:
+    """The script's code; a syntax error is left to be raised as Python would, when it is run.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with io.open_code(path) as file:
+            source = file.read()
+    except FileNotFoundError:
+        near = f"; is it {path}.py?" if Path(f"{path}.py").is_file() else ""
+        raise UsageError(f"there is no script {path}{near}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder; name the script in it") from None
+    except OSError as error:
+        raise UsageError(f"the script {path} cannot be read: {error.strerror}") from None
+    try:
+        return compile(source, path, "exec")
+    except (SyntaxError, ValueError):
+        return "import sys; compile(open(sys.argv[0], 'rb').read(), sys.argv[0], 'exec')"
+
+
+def run_module(job: ScriptJob) -> BaseException | None:
+    """``python -m MODULE ARGS``."""
+    sys.path[0:1] = [os.getcwd()]
+    sys.argv = [job.script, *job.arguments]
+    try:
+        found = importlib.util.find_spec(job.script)
+    except ImportError:
+        found = None
+    if found is None:
+        raise UsageError(f"there is no module {job.script}; run it from the folder that holds it, or name the script's file")
+    try:
+        runpy.run_module(job.script, run_name="__main__", alter_sys=True)
+    except BaseException as error:
+        return error
+    return None
+
+
+def status_of(error: BaseException | None) -> int:
+    """The exit status that Python gives a script that ended so; what it has to say of it goes to standard error."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        if error.code is None:
+            return 0
+        if isinstance(error.code, int):
+            return error.code & 0xFF
+        print(error.code, file=sys.stderr)
+        return 1
+    sys.excepthook(type(error), error, users_part(error.__traceback__))
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def users_part(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without our frames (and those of :mod:`runpy`) at its beginning."""
+    while trace is not None and (
+        trace.tb_frame.f_code.co_filename in (__file__, runpy.__file__) or "<frozen runpy>" in trace.tb_frame.f_code.co_filename
+    ):
+        trace = trace.tb_next
+    return trace

@@ -1,0 +1,153 @@
+"""One watched script, from the import of torch to the last fact. Imports torch only when the script does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nnreport.events import AnyEvent, FactEvent, FailureEvent, FaultEvent, NoteEvent, StepEvent
+from nnreport.facts import Failure, number
+from nnreport.job import ScriptJob
+
+if TYPE_CHECKING:
+    from nnreport.inspector.watching.watcher import Watcher
+
+STEP_EVENTS = 0.1
+"""Seconds between two steps that are told of."""
+SNAPSHOT = 3.0
+"""Seconds between two states of the run that are sent on, at least; and no more than this share of the time goes into them:"""
+SHARE = 0.01
+
+
+class WatchEnded(SystemExit):
+    """``--stop``: the script ends after the last watched step, with status 0."""
+
+
+class ScriptSession:
+    """What happens in the child of ``nnreport run``.
+
+    Args:
+        job: what is asked for.
+        emit: takes each event.
+    """
+
+    def __init__(self, job: ScriptJob, emit: Callable[[AnyEvent], None]) -> None:
+        self.job, self.emit = job, emit
+        self.watcher: Watcher | None = None
+        self.imported = self.finished = self.exiting = False
+        self.status: int | None = None
+        self.failure: Failure | None = None
+        self.told = self.sent = 0.0
+        self.cost = 0.0
+        self.born = time.perf_counter()
+
+    # ------------------------------------------------------------------------------------------------ while it runs
+
+    def torch_arrived(self) -> None:
+        """The script has imported torch: the watch begins."""
+        self.imported = True
+        from nnreport.inspector.watching.watcher import Watcher
+
+        self.watcher = Watcher(self.job.steps, self.job.every, on_limit=self.limit_reached, on_step=self.step_made)
+        self.watcher.install()
+
+    def step_made(self, step: int, loss: float | None) -> None:
+        """Tells of a step now and then, and sends the state of the run."""
+        now = time.perf_counter()
+        if now - self.told >= STEP_EVENTS:
+            self.told = now
+            known = "nan" if loss is None else number(loss)
+            self.emit(StepEvent(step=step, steps=self.job.steps or 0, loss=known))
+        if now - self.sent >= SNAPSHOT and self.cost <= SHARE * (now - self.born):
+            self.snapshot()
+            self.sent = time.perf_counter()
+            self.cost += self.sent - now
+
+    def snapshot(self) -> None:
+        """The run so far, for a live page, and lest a crash should lose it."""
+        from nnreport.inspector.watching.gather import gather_probe, gather_run
+
+        assert self.watcher is not None
+        try:
+            run = gather_run(self.watcher)
+            self.describe(run)
+            self.emit(FactEvent(run=run, probe=gather_probe(self.watcher)))
+        except Exception:
+            self.fault("watch")
+
+    def limit_reached(self) -> None:
+        """``--steps`` steps were watched."""
+        self.finish()
+        if self.job.stop:
+            raise WatchEnded(0)
+
+    def script_ended(self, error: BaseException | None) -> None:
+        """The script returned or raised; an exception of its own becomes a failure with the module and shapes at hand."""
+        if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)) or self.finished:
+            return
+        if self.watcher is None:
+            from nnreport.inspector.watching.failures import plain_failure
+
+            self.failure = plain_failure(error)
+            return
+        from nnreport.inspector.watching.failures import script_failure
+
+        try:
+            self.failure = script_failure(error, self.watcher)
+        except Exception:
+            self.fault("watch")
+
+    # ------------------------------------------------------------------------------------------------------ at the end
+
+    def finish(self) -> None:
+        """Ends the watch, sends what it saw, and looks at the model. Done once; leaves the script's state as it was."""
+        if self.finished:
+            return
+        self.finished = True
+        if self.watcher is None:
+            if self.failure is not None:
+                self.emit(FailureEvent(failure=self.failure))
+            return
+        try:
+            self.watcher.release()
+            with quiet():
+                self.look()
+        except KeyboardInterrupt:
+            self.emit(NoteEvent(text="The look at the model was interrupted."))
+        except Exception:
+            self.fault("watch")
+
+    def look(self) -> None:
+        """The records of the run, then the stages of an inspection on the model as the script left it."""
+        from nnreport.inspector.watching.finish import look_at_model
+        from nnreport.inspector.watching.gather import gather_run
+
+        assert self.watcher is not None
+        run = gather_run(self.watcher)
+        self.describe(run)
+        if self.failure is not None:
+            self.emit(FailureEvent(failure=self.failure))
+        for fault in self.watcher.faults:
+            self.emit(FaultEvent(stage="watch", traceback=fault))
+        self.emit(FactEvent(run=run))
+        look_at_model(self.watcher, run, self.job, self.emit)
+
+    def describe(self, run: Any) -> None:
+        """What the watch itself does not know of the run."""
+        run.script = os.path.basename(self.job.script) if not self.job.module else self.job.script
+        run.arguments = self.job.arguments
+        run.status = self.status
+
+    def fault(self, stage: str) -> None:
+        self.emit(FaultEvent(stage=stage, traceback=traceback.format_exc()))
+
+
+@contextlib.contextmanager
+def quiet() -> Any:
+    """What the model prints when we run it is no part of the script's output."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield

@@ -1,0 +1,500 @@
+"""The watch itself: it hears of forwards, losses, backward passes and steps, and puts them in their place."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from nnreport.inspector.blame import user_location
+from nnreport.inspector.watching.capture import Capture
+from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name
+from nnreport.inspector.watching.evaluations import Evaluations
+from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
+from nnreport.inspector.watching.graphs import Graphs
+from nnreport.inspector.watching.labels import Labels
+from nnreport.inspector.watching.loaders import Loaders
+from nnreport.inspector.watching.log import Log
+from nnreport.inspector.watching.losses import LossCall, place, wrap_losses
+from nnreport.inspector.watching.observer import ModelObserver, is_observed
+from nnreport.inspector.watching.optimizers import OptimizerWatch
+from nnreport.inspector.watching.patching import Patches
+from nnreport.inspector.watching.schedulers import Schedulers
+
+MOST_OPTIMIZERS = 64
+"""Optimizers that are followed; a script that makes one for every parameter has hundreds."""
+MOST_CALLS = 8
+"""Losses of one step that are told apart."""
+LABELLED = 200
+"""Steps whose labels are gathered."""
+
+
+class TrainedModel:
+    """All that is kept of one model."""
+
+    def __init__(self, watch: ModelWatch, observer: ModelObserver) -> None:
+        self.watch = watch
+        self.observer = observer
+        self.evaluations = Evaluations()
+        self.open: list[Forward] = []
+        """Forwards since the last backward pass."""
+        self.last: Forward | None = None
+        """The last that a backward pass came from."""
+        self.loaders: set[int | None] = set()
+        self.primary: weakref.ref[OptimizerWatch] | None = None
+        """The optimizer whose steps are the model's."""
+        self.unheld: dict[str, int] = {}
+        """Name of a parameter in no optimizer that got a gradient -> its elements."""
+        self.silent: list[str] = []
+        self.autocast = ""
+
+    @property
+    def step(self) -> int:
+        """Steps made of its optimizer."""
+        owner = self.primary() if self.primary is not None else None
+        return owner.steps if owner is not None else 0
+
+
+class Watcher:
+    """Watches the process it lives in, from :meth:`install` to :meth:`release`.
+
+    Args:
+        limit: optimizer steps after which ``on_limit`` is called; None: never.
+        every: observe every so many steps; 0: often at first, rarer later.
+        on_limit: called in the script's own thread, after the last step.
+        on_step: called after each step with its number (from 1) and the loss, if known.
+        only: (models, optimizers) to watch; None: all that there are.
+    """
+
+    def __init__(
+        self,
+        limit: int | None = None,
+        every: int = 0,
+        on_limit: Callable[[], None] | None = None,
+        on_step: Callable[[int, float | None], None] | None = None,
+    ) -> None:
+        self.limit, self.every, self.on_limit, self.on_step = limit, every, on_limit, on_step
+        self.on = False
+        self.pid = os.getpid()
+        self.thread = threading.get_ident()
+        self.patches = Patches()
+        self.optimizers: list[OptimizerWatch] = []
+        self.models: list[TrainedModel] = []
+        self.loaders = Loaders(self.active)
+        self.schedulers = Schedulers(self.active, self.progress)
+        self.graphs = Graphs()
+        self.labels = Labels()
+        self.capture = Capture()
+        self.losses = Log()
+        self.step_seconds = Log()
+        self.scale = Log()
+        self.faults: list[str] = []
+        self.in_backward = 0
+        self.backwards = self.skipped = 0
+        self.scaler = False
+        self.pending: list[Tensor] = []
+        """Losses whose backward pass ran since the last step."""
+        self.group: list[Tensor] = []
+        """The losses of the last step: a second optimizer may step on the same."""
+        self.fresh = False
+        self.calls: list[LossCall] = []
+        self.latest: tuple[TrainedModel, Forward] | None = None
+        self.reached: set[int] = set()
+        self.started: float | None = None
+        self.ended = 0.0
+        self.last_step: float | None = None
+        self.evaluated = False
+        self.overhead = 0.0
+        self.nonfinite_step: int | None = None
+        self.listeners: list[Any] = []
+        """Told of forwards and backward passes, too (the breakpoints)."""
+
+    # ------------------------------------------------------------------------------------------------ on and off
+
+    def install(self) -> Watcher:
+        """Begins to watch."""
+        self.on = True
+        self.patches.wrap(Optimizer, "__init__", self.wrap_init)
+        self.patches.wrap(torch.autograd, "backward", self.wrap_backward)
+        self.patches.wrap(torch.amp.GradScaler, "step", self.wrap_scaler)
+        before = register_optimizer_step_pre_hook(self.before_step)
+        after = register_optimizer_step_post_hook(self.after_step)
+        self.patches.later(before.remove)
+        self.patches.later(after.remove)
+        wrap_losses(self.patches, self.active, self.loss_called)
+        self.loaders.install(self.patches)
+        self.schedulers.install(self.patches)
+        os.register_at_fork(after_in_child=self.forked) if hasattr(os, "register_at_fork") else None
+        return self
+
+    def forked(self) -> None:
+        """A forked child (a worker of a loader) is not watched."""
+        self.on = False
+
+    def release(self) -> None:
+        """Ends the watch: every hook and wrapper goes."""
+        if not self.on:
+            return
+        self.on = False
+        for model in self.models:
+            self.close_interval(model, [])
+            model.observer.reset()
+            model.watch.release()
+        for optimizer in self.optimizers:
+            optimizer.release()
+        self.patches.undo()
+
+    def active(self) -> bool:
+        """Is this the process and thread that is watched?"""
+        return self.on and os.getpid() == self.pid and threading.get_ident() == self.thread
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        """Our own work: timed, and a fault in it is remembered, never raised into the script."""
+        start = perf_counter()
+        try:
+            with torch.no_grad():
+                yield
+        except Exception as fault:
+            import traceback
+
+            if len(self.faults) < 5:
+                self.faults.append("".join(traceback.format_exception(fault)))
+        finally:
+            self.overhead += perf_counter() - start
+
+    # ------------------------------------------------------------------------------------------------ optimizers
+
+    def wrap_init(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+            original(optimizer, *args, **kwargs)
+            if self.on and os.getpid() == self.pid and len(self.optimizers) < MOST_OPTIMIZERS:
+                with self.own():
+                    self.optimizer_made(optimizer, sys._getframe(1))
+
+        return __init__
+
+    def optimizer_made(self, optimizer: Optimizer, frame: Any = None) -> OptimizerWatch:
+        """Follows a new optimizer and the models that it trains."""
+        if not self.optimizers:
+            self.thread = threading.get_ident()
+        watch = OptimizerWatch(optimizer, self.gradient_reached)
+        watch.location = user_location(frame)
+        self.optimizers.append(watch)
+        parameters = watch.parameters()
+        known = {key for model in self.models for key in model.watch.parameter_names}
+        if any(id(p) not in known for p in parameters):
+            for module in outermost(parameters):
+                self.model_found(module, frame)
+        for model in self.models:
+            names = model.watch.parameter_names
+            held = [p for p in parameters if id(p) in names]
+            if held and model.primary is None:
+                model.primary = weakref.ref(watch)
+            for parameter in held:
+                watch.names[id(parameter)] = (names[id(parameter)], model)
+        return watch
+
+    def model_found(self, module: nn.Module, frame: Any = None) -> TrainedModel | None:
+        """Follows a model; one that is known, or lies in a known one, only through its new wrappers."""
+        root, wrappers = unwrapped(module)
+        for model in self.models:
+            if model.watch.root() is root:
+                for wrapper in wrappers:
+                    model.watch.hook(wrapper)
+                    if type(wrapper).__name__ not in model.watch.wrappers:
+                        model.watch.wrappers.append(type(wrapper).__name__)
+                return model
+            if id(root) in model.watch.names:
+                return model
+        watch = ModelWatch(root, wrappers, self.hears, self.forward_begun, self.forward_ended, lambda: self.loaders.last)
+        model = TrainedModel(watch, ModelObserver(root, activations=not watch.compiled))
+        watch.variable = variable_name(root, frame) or variable_name(module, frame)
+        self.models.append(model)
+        return model
+
+    def watch_of(self, optimizer: Any) -> OptimizerWatch | None:
+        return next((w for w in self.optimizers if w.optimizer() is optimizer), None)
+
+    def progress(self, optimizer: Any) -> int:
+        """Steps made by an optimizer, or tried under a GradScaler."""
+        watch = self.watch_of(optimizer)
+        return max(watch.steps, watch.attempts) if watch is not None else 1
+
+    def gradient_reached(self, watch: OptimizerWatch) -> None:
+        """A backward pass has come to an optimizer's parameters."""
+        if id(watch) not in self.reached:
+            self.reached.add(id(watch))
+            watch.backwards += 1
+
+    def wrap_scaler(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            watch = self.watch_of(optimizer) if self.active() else None
+            if watch is None:
+                return original(scaler, optimizer, *args, **kwargs)
+            before = watch.steps
+            watch.attempts += 1
+            result = original(scaler, optimizer, *args, **kwargs)
+            if scaler.is_enabled():
+                self.scaler = True
+                self.skipped += watch.steps == before
+                if is_observed(watch.steps, self.every):
+                    self.scale.add(watch.steps, float(scaler.get_scale()))
+            return result
+
+        return step
+
+    # -------------------------------------------------------------------------------------------------- forwards
+
+    def hears(self) -> bool:
+        """Are calls of modules looked at? Not in a backward pass: what is called there is called again (checkpointing)."""
+        return not self.in_backward and self.active()
+
+    def model_of(self, watch: ModelWatch) -> TrainedModel:
+        return next(model for model in self.models if model.watch is watch)
+
+    def forward_begun(self, watch: ModelWatch, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        with self.own():
+            model = self.model_of(watch)
+            step = model.step
+            if self.latest is not None:
+                self.latest[1].arguments = None
+            forward.arguments = args, kwargs
+            if (watch.train_forwards, forward.training, forward.grad) not in watch.training_calls and len(
+                watch.training_calls
+            ) < 40:
+                watch.training_calls.add((watch.train_forwards, forward.training, forward.grad))
+                forward.location = caller()
+            if forward.grad:
+                self.capture.inputs(watch, forward, args, kwargs, step)
+                if is_observed(step, self.every):
+                    model.observer.forward_begins(forward.size)
+                    return
+        for listener in self.listeners:
+            listener.forward_begun(model, forward)
+
+    def forward_ended(self, watch: ModelWatch, forward: Forward, output: Any) -> None:
+        with self.own():
+            model = self.model_of(watch)
+            model.observer.forward_ends()
+            model.open.append(forward)
+            self.latest = (model, forward)
+            if forward.grad:
+                self.capture.output(forward, output)
+
+    def loss_called(self, call: LossCall) -> None:
+        with self.own():
+            if self.latest is not None and call.result.numel() == 1:
+                self.latest[1].losses.append(call.result.detach())
+            if call.result.requires_grad and len(self.calls) < MOST_CALLS:
+                if not self.capture.described:
+                    call.location = place()
+                self.calls.append(call)
+
+    # ------------------------------------------------------------------------------------------- backward passes
+
+    def wrap_backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling() or self.in_backward or not self.active():
+                return original(tensors, *args, **kwargs)
+            with self.own():
+                self.backward_begins([tensors] if isinstance(tensors, Tensor) else list(tensors))
+            self.in_backward += 1
+            try:
+                return original(tensors, *args, **kwargs)
+            finally:
+                self.in_backward -= 1
+                self.reached.clear()
+                self.calls.clear()
+
+        return backward
+
+    def backward_begins(self, roots: list[Tensor]) -> None:
+        """Of the forwards since the last backward pass, the last ones that built a graph are trained on, the rest evaluated."""
+        self.backwards += 1
+        self.fresh = True
+        scalars = [root.detach() for root in roots if root.numel() == 1]
+        self.pending.extend(scalars)
+        step = max((w.steps for w in self.optimizers), default=0)
+        for scalar in scalars:
+            if self.nonfinite_step is None and scalar.device.type == "cpu" and not bool(torch.isfinite(scalar)):
+                self.nonfinite_step = step
+                self.capture.not_finite(self.latest, self.calls, step)
+        if roots and (step < 100 or is_observed(step, self.every)):
+            self.graphs.tie(roots[0], step)
+            self.graphs.location = self.graphs.location or user_location(sys._getframe(3))
+        for model in self.models:
+            model.observer.backward_begins()
+            reference = next((f for f in reversed(model.open) if f.grad), None)
+            if reference is None:
+                continue
+            trained = [f for f in model.open if f.grad and (f.training, f.loader) == (reference.training, reference.loader)]
+            self.close_interval(model, trained)
+        if step < LABELLED and not self.labels.full:
+            target = next(
+                (c.target for c in self.calls if c.name in ("cross_entropy", "nll_loss") or not c.target.is_floating_point()),
+                None,
+            )
+            if target is not None:
+                self.labels.add(target)
+        if self.calls or self.latest is not None:
+            self.capture.describe(self.calls, self.latest, roots, step)
+
+    def close_interval(self, model: TrainedModel, trained: list[Forward]) -> None:
+        """The forwards since the last backward pass are told apart."""
+        idle = [f for f in model.open if not any(f is t for t in trained)]
+        for forward in trained:
+            model.watch.trained(forward)
+            model.loaders.add(forward.loader)
+            model.watch.call_location = model.watch.call_location or forward.location
+            model.last = forward
+        if idle:
+            self.evaluated = True
+            model.evaluations.add(idle, model.step, model.loaders, trained)
+        model.open.clear()
+
+    # ----------------------------------------------------------------------------------------------------- steps
+
+    def before_step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
+        """Global hook before every step; a closure is wrapped, for the gradients come of it."""
+        if not self.active() or torch.compiler.is_compiling():
+            return None
+        watch = self.watch_of(optimizer)
+        if watch is None:
+            if len(self.optimizers) >= MOST_OPTIMIZERS:
+                return None
+            with self.own():
+                watch = self.optimizer_made(optimizer, sys._getframe(1))
+            if watch is None:
+                return None
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        with self.own():
+            if watch.steps == 0:
+                self.first_step(watch)
+            watch.before_step(callable(closure))
+            if not callable(closure):
+                self.gradients_ready(watch)
+        if not callable(closure):
+            return None
+        first = [True]
+
+        def watched() -> Any:
+            result = closure()
+            if first[0]:
+                first[0] = False
+                with self.own():
+                    watch.after_closure()
+                    self.gradients_ready(watch)
+            return result
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": watched}
+        return (args[0], watched, *args[2:]), kwargs
+
+    def first_step(self, watch: OptimizerWatch) -> None:
+        """Once for each optimizer: wrappers made since, and models that get gradients though no optimizer was made for them."""
+        frame = sys._getframe(2)
+        watch.step_location = user_location(frame)
+        optimizer = watch.optimizer()
+        watch.variable = variable_name(optimizer, frame)
+        roots = [model.watch.root() for model in self.models]
+        trained = [p for root in roots if root is not None for p in safe_parameters(root)]
+        for module in outermost(trained):
+            self.model_found(module, frame)
+        for model in self.models:
+            root = model.watch.root()
+            model.watch.variable = model.watch.variable or (variable_name(root, frame) if root is not None else "")
+
+    def gradients_ready(self, watch: OptimizerWatch) -> None:
+        """Just before the weights change."""
+        if self.fresh or not self.group:
+            self.group, self.pending, self.fresh = self.pending, [], False
+        if self.group:
+            total = self.group[0] if len(self.group) == 1 else torch.stack([g.reshape(()).float() for g in self.group]).sum()
+            watch.losses.add(watch.steps, total)
+            if watch is self.leader:
+                self.losses.add(watch.steps, total)
+        if is_observed(watch.steps, self.every):
+            for model in self.models:
+                if model.primary is not None and model.primary() is watch:
+                    model.observer.before_step(watch.steps)
+        if watch.steps in (0, 1, 2, 5, 10, 20) or is_observed(watch.steps, self.every):
+            self.look_for_unheld()
+
+    def after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Global hook after every step."""
+        if not self.active() or torch.compiler.is_compiling():
+            return
+        watch = self.watch_of(optimizer)
+        if watch is None:
+            return
+        step = watch.steps
+        with self.own():
+            for model in self.models:
+                if model.primary is not None and model.primary() is watch:
+                    if is_observed(step, self.every):
+                        model.observer.after_step(step)
+                    model.watch.stepped(model.last, step)
+                    model.last = None
+            watch.after_step(is_observed(step + 1, self.every))
+            if watch is self.leader:
+                self.timed(step)
+                if is_observed(step, self.every):
+                    self.graphs.look(step)
+        if watch is self.leader:
+            if self.on_step is not None:
+                self.on_step(watch.steps, float(self.group[0]) if self.group and self.group[0].device.type == "cpu" else None)
+            if self.limit is not None and watch.steps >= self.limit and self.on_limit is not None:
+                self.on_limit()
+
+    @property
+    def leader(self) -> OptimizerWatch | None:
+        """The optimizer whose steps are the run's: that of the most steps, the first of equals."""
+        return max(self.optimizers, key=lambda w: w.steps, default=None)
+
+    def timed(self, step: int) -> None:
+        now = perf_counter()
+        if self.started is None:
+            self.started = now
+        if self.last_step is not None and not self.evaluated:
+            self.step_seconds.add(step, now - self.last_step)
+        self.last_step = self.ended = now
+        self.evaluated = False
+
+    def look_for_unheld(self) -> None:
+        """Trainable parameters that get gradients and are in no optimizer."""
+        held = {id(p) for w in self.optimizers for p in w.parameters()}
+        for model in self.models:
+            root = model.watch.root()
+            if root is None:
+                continue
+            silent = []
+            for name, parameter in root.named_parameters():
+                if not parameter.requires_grad or id(parameter) in held:
+                    continue
+                gradient = parameter.grad
+                if gradient is not None and bool((gradient._values() if gradient.is_sparse else gradient).any()):
+                    model.unheld[name] = parameter.numel()
+                else:
+                    silent.append(name)
+            model.silent = silent
+            for name in [n for n in model.unheld if n not in dict(root.named_parameters())]:
+                model.unheld.pop(name)
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far, of the optimizer that stepped most."""
+        return max((w.steps for w in self.optimizers), default=0)

@@ -1,0 +1,161 @@
+"""The front's half of ``nnreport run``: starts the script's process, collects what is seen, and outlives whatever happens to it.
+
+The script has the terminal to itself: its standard streams are the front's own, signals from the keyboard reach it directly, and
+the front waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+import psutil
+
+from nnreport.errors import UsageError
+from nnreport.events import AnyEvent, FaultEvent, ScriptEvent, decoder
+from nnreport.job import ScriptJob
+from nnreport.session import SIGNALS, Collector, Listener
+
+POLL = 0.5
+"""Seconds between looks at the script's own processes."""
+DRAIN = 2.0
+"""Seconds that the last events may take to arrive after the script's process is gone."""
+PATIENCE = 6.0
+"""Seconds that processes of the script's have to notice that it is gone (a loader's workers look every five)."""
+
+
+class ScriptRun:
+    """One run of a script as a child process.
+
+    Attributes:
+        status: the script's exit status, once it has ended; 128 + n where signal n ended it.
+        collector: what was seen.
+    """
+
+    def __init__(self, job: ScriptJob, listener: Listener) -> None:
+        self.listener = listener
+        self.collector = Collector()
+        self.job = job
+        self.status: int | None = None
+        self.family: dict[int, psutil.Process] = {}
+        read, write = os.pipe()
+        command = [sys.executable, "-m", "nnreport.inspector.watching", msgspec.json.encode(job).decode(), str(write)]
+        self.child = subprocess.Popen(command, pass_fds=(write,))
+        os.close(write)
+        self.reader = threading.Thread(target=self.read_events, args=(os.fdopen(read, "rb"),), daemon=True)
+        self.reader.start()
+
+    def read_events(self, stream: IO[bytes]) -> None:
+        """Feeds the collector until the pipe is closed."""
+        for line in stream:
+            try:
+                event = decoder.decode(line)
+            except msgspec.DecodeError as error:
+                event = FaultEvent(stage="stream", traceback=f"an event could not be read: {error}")
+            self.collector(event)
+            self.listener.event(event)
+            if isinstance(event, ScriptEvent) and event.status is not None:
+                self.status = event.status
+
+    def collect(self) -> Collector:
+        """Waits for the end of the script and gives everything that was seen.
+
+        Raises:
+            UsageError: there is no such script.
+        """
+        with self.signals():
+            while True:
+                try:
+                    code = self.child.wait(POLL)
+                    break
+                except subprocess.TimeoutExpired:
+                    self.look_at_family()
+                except KeyboardInterrupt:  # pressed before our handler was there
+                    continue
+            self.reader.join(DRAIN)
+            self.end_family()
+        if self.collector.usage is not None:
+            raise UsageError(self.collector.usage)
+        self.settle(code)
+        return self.collector
+
+    def settle(self, code: int) -> None:
+        """The status, and what is said where the process did not end by itself."""
+        ended = self.status is not None
+        if code < 0:
+            name = signal.Signals(-code).name
+            self.status = 128 - code
+            if not self.collector.done:
+                self.collector.close("killed", f"the script's process {SIGNALS.get(name, 'was ended')} ({name})")
+        else:
+            self.status = code
+            if not self.collector.done:
+                what = "after the script had ended" if ended else "(the interpreter gave up, or a C library)"
+                self.collector.close("killed", f"the process ended itself with status {code} {what}")
+        run = self.collector.facts.run
+        if run is not None:
+            run.status = self.status
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """Ctrl-C is the script's to answer (the terminal sends it to both); a request to end is handed on to it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def hand_on(number: int, frame: object) -> None:
+            with contextlib.suppress(ProcessLookupError):
+                self.child.send_signal(number)
+
+        kept: dict[Any, Any] = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+        for each in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+            if each is not None:
+                kept[each] = signal.signal(each, hand_on)
+        try:
+            yield
+        finally:
+            for each, handler in kept.items():
+                signal.signal(each, handler)
+
+    def look_at_family(self) -> None:
+        """Notes the processes that the script has started."""
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self.child.pid).children(recursive=True):
+                self.family.setdefault(process.pid, process)
+
+    def end_family(self) -> None:
+        """Processes of the script's that it left behind in its own group are ended, after they had time to see it themselves."""
+        group = os.getpgrp() if hasattr(os, "getpgrp") else None
+        until = time.monotonic() + PATIENCE
+
+        def left() -> list[psutil.Process]:
+            found = []
+            for process in self.family.values():
+                with contextlib.suppress(psutil.Error, OSError):
+                    if process.is_running() and process.status() != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group:
+                        found.append(process)
+            return found
+
+        while (alive := left()) and time.monotonic() < until:
+            time.sleep(0.05)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+
+
+class Quiet:
+    """A listener for whom the script's own output is all there is to see."""
+
+    def event(self, event: AnyEvent) -> None:
+        """Nothing is shown while the script runs."""
+
+    def output(self, line: str) -> None:
+        """The script's output never comes this way."""
