@@ -46,12 +46,12 @@ def check_outputs(outputs: list[str], formats: Collection[str] = ()) -> None:
 
 def write_outputs(report: Report, outputs: list[str], quiet: bool = False, announce: bool = True) -> None:
     """Writes a report to each; see :func:`write_all`."""
-    from nnreport.render import save
+    from nnreport.render import placing, save
 
     def text() -> str:
         from nnreport.render.markdown import render
 
-        return render(report)
+        return render(report, **placing("markdown"))
 
     write_all(outputs, text, lambda path: save(report, path), quiet, announce)
 
