@@ -1097,7 +1097,9 @@ class Picture(Record):
     rows: list[list[Entry]] = []
     row: list[Entry] = []
     remarks: list[str] = []
-    """Sentences for the reader: what does not look right, and how it was read."""
+    """How it was read, in sentences."""
+    warnings: list[str] = []
+    """What does not look right, in sentences."""
 
 
 class Filters(Record):

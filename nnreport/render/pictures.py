@@ -27,6 +27,9 @@ class Panel(NamedTuple):
     about: str
     """Shape, range, source."""
     remarks: list[str]
+    """How it was read."""
+    warnings: list[str] = []
+    """What does not look right."""
 
     @property
     def wide(self) -> bool:
@@ -71,11 +74,12 @@ def panel(each: Picture, title: str, known: Pictures, loss: str) -> Panel:
     remarks = [NOISE] if each.noise else []
     remarks += each.remarks
     if drawn is None:
-        return Panel(title, None, about, remarks or [f"{seen[:1].upper()}{seen[1:]}."])
-    source = f" From {each.source}." if each.source and not each.noise else ""
-    said = f"{seen}.{source}" if seen else source.strip()
-    alt = f"{title}, {about}. {said} {' '.join(remarks)}".strip()
-    return Panel(title, chart(title, alt, drawn, rows, WHOLE if wide else HALF, said), about, remarks)
+        return Panel(title, None, about, remarks or [f"{seen[:1].upper()}{seen[1:]}."], each.warnings)
+    source = f" Source: {each.source}." if each.source and not each.noise else ""
+    alt = f"{title}, {about}. {' '.join([*each.warnings, f'{seen}.{source}', *remarks])}"
+    return Panel(
+        title, chart(title, alt, drawn, rows, WHOLE if wide else HALF, f"{seen}.{source}"), about, remarks, each.warnings
+    )
 
 
 def within(found: Range | None) -> str:
@@ -114,11 +118,11 @@ def draw(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, 
         seen += f" of the first sample, dark to light {ends(each.raster)}"
         parts = [channels(each.raster, HALF)]
         if each.second:
-            seen += "; below, which channel is largest where, a colour each"
+            seen += "; below, which channel is largest where"
             parts.append(classes(each.second, sample_names(known, each.second.shape[0]), HALF))
         return pieces(parts), seen, [], False
     if each.kind == "classes" and each.raster:
-        return classes(each.raster, names, HALF), "the class of each place, a colour each", [], False
+        return classes(each.raster, names, HALF), "the class of each place", [], False
     if each.kind == "tokens":
         return draw_tokens(each, known)
     if each.kind == "mask":
@@ -230,7 +234,8 @@ def draw_scores(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None
     distribution = each.range is not None and each.range.minimum >= 0 and each.range.maximum <= 1
     best = len(each.rows[0]) if each.rows else 0
     what = "the values" if distribution else "values, and their softmax"
-    seen = f"the {best} largest of {each.length:,} classes for each sample, {what}; before any training here"
+    some = f"the {best} largest of {each.length:,} classes" if best < each.length else format.plural(best, "class", "classes")
+    seen = f"{some} for each sample, {what}; before any training here"
     rows = [
         [f"sample {i}", f"class {entry.index}", format.number(entry.value), format.percent(entry.share), labels[i]]
         for i, row in enumerate(each.rows)
@@ -270,12 +275,12 @@ def filters_panel(found: Filters) -> Panel:
     seen = f"{len(grid)} of {count} filters" if count > len(grid) else format.plural(count, "filter")
     seen += f", {format.shape([height, width])}, one scale for all: {ends(found.raster)}"
     seen += ", grey is zero, its three channels as red, green and blue" if colours else ", white is zero"
-    remarks = []
+    warnings = []
     if zero:
         said = "is" if len(zero) == 1 else "are"
-        remarks.append(f"{format.plural(len(zero), 'filter')} {said} zero everywhere: {listed(found.zero)}.")
-    alt = f"{title}, {about}. {seen}. {' '.join(remarks)}".strip()
-    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, remarks)
+        warnings.append(f"{format.plural(len(zero), 'filter')} {said} zero everywhere: {listed(found.zero)}.")
+    alt = f"{title}, {about}. {' '.join(warnings)} {seen}."
+    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, [], warnings)
 
 
 def maps_panel(found: Maps, known: Pictures) -> Panel:
@@ -305,13 +310,13 @@ def maps_panel(found: Maps, known: Pictures) -> Panel:
         texts = "".join(label(54, (i + 0.5) * tall + 4, name, anchor="end", size=10, fill=MUTED) for i, name in enumerate(names))
         drawn = Drawn(texts + tag("g", bars.content, transform="translate(60 0)"), HALF, bars.height)
         seen += "; time runs from left to right"
-    remarks = []
+    warnings = []
     if found.dead_count:
         batch = f"the {known.samples} samples" if known.samples > 1 else "the one sample" if known.samples else "the sample"
         count = f"{found.dead_count:,} of {total:,} channels {'is' if found.dead_count == 1 else 'are'}"
-        remarks.append(f"{count} zero everywhere for {batch}: {listed(found.dead, found.dead_count)}.")
-    alt = f"{title}, {about}. {seen}. {' '.join(remarks)}".strip()
-    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, remarks)
+        warnings.append(f"{count} zero everywhere for {batch}: {listed(found.dead, found.dead_count)}.")
+    alt = f"{title}, {about}. {' '.join(warnings)} {seen}."
+    return Panel(title, chart(title, alt, drawn, [], HALF, f"{seen}."), about, [], warnings)
 
 
 def listed(indices: list[int], count: int = 0) -> str:

@@ -133,8 +133,8 @@ def dots(row: Sequence[Entry], names: Sequence[str], room: float) -> Drawn | Non
     known = [v for entry in row for v in (format.finite(entry.value), format.finite(entry.target)) if v is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
     low, high = (min(low, 0.0), max(high, 0.0)) if not own else (low, high)
-    left = 12 + 5.8 * max(len(name) for name in names)
-    text = 12 + 5.8 * max(len(said(entry, own)) for entry in row)
+    left = 12 + 6.6 * max(len(name) for name in names)
+    text = 12 + 6.2 * max(len(said(entry, own)) for entry in row)
     right = room - text
     parts = []
     for i, entry in enumerate(row):
@@ -156,7 +156,7 @@ def dots(row: Sequence[Entry], names: Sequence[str], room: float) -> Drawn | Non
             ring = tag("circle", cx=x(wanted), cy=y + 9, r=5.5, class_="s1", fill="none", stroke=SERIES[1], stroke_width=1.6)
             marks += ring
         parts.append(tag("g", title(f"{names[i]}: {said(entry, own)}") + marks))
-        parts.append(label(right + 8, y + 13, said(entry, own)))
+        parts.append(label(right + 8, y + 13, said(entry, own), size=10))
     return Drawn("".join(parts), room, len(row) * STEP + 2)
 
 
@@ -171,7 +171,7 @@ def said(entry: Entry, own: bool) -> str:
 
 
 def scores(rows: Sequence[Sequence[Entry]], labels: Sequence[str], shares: bool, room: float) -> Drawn | None:
-    """The largest entries of each sample as bars, two samples side by side; the target's line says so.
+    """The largest entries of each sample as bars, two samples side by side; the target's has a mark.
 
     Args:
         rows: entries by sample, the largest first.
@@ -206,5 +206,5 @@ def scores(rows: Sequence[Sequence[Entry]], labels: Sequence[str], shares: bool,
                 bars += tag("rect", class_=f"f{k_}", x=left, y=y + 2, width=length, height=12.0, fill=SERIES[k_])
             parts.append(bars)
             share = f" ({format.percent(entry.share, 0)})" if shares and entry.share is not None else ""
-            parts.append(label(right + 6, y + 12, format.number(entry.value) + share + (" ◂ target" if hit else ""), size=10))
+            parts.append(label(right + 6, y + 12, format.number(entry.value) + share + (" ◂" if hit else ""), size=10))
     return Drawn("".join(parts), room, -(-len(rows) // columns) * block)

@@ -75,11 +75,6 @@ def levels(raster: Raster | None) -> bytes | None:
     return data if len(data) == count else None
 
 
-def value_of(level: int, low: float, high: float) -> float | None:
-    """The value that a byte stands for; None for NaN or Inf."""
-    return None if level == BROKEN else low + (high - low) * level / TOP
-
-
 class Sheet:
     """Pixels to paint tiles on; what is left free is transparent."""
 
@@ -87,52 +82,57 @@ class Sheet:
         self.width, self.height = width, height
         self.scale = scale
         """Name of a colour scale, for one value a pixel; None: red, green and blue."""
-        self.free = STEPS + 1
-        self.pixels: list[Colour | int | None] = [None] * (width * height)
+        self.values: list[int | None] = [None] * (width * height * (scale is not None))
+        self.colours: list[Colour | None] = [None] * (width * height * (scale is None))
 
     def tile(self, x: int, y: int, width: int, planes: Sequence[bytes]) -> None:
         """Paints one tile: one plane of bytes row by row, or three."""
         for i in range(len(planes[0])):
             at = (y + i // width) * self.width + x + i % width
-            found = [plane[i] for plane in planes]
             if self.scale is not None:
-                self.pixels[at] = STEPS if found[0] == BROKEN else self.step(found[0])
-            elif BROKEN in found:
-                self.pixels[at] = rgb(BROKEN_COLOUR)
-            else:
-                red, green, blue = (round(255 * level / TOP) for level in found[:3])
-                self.pixels[at] = (red, green, blue)
-
-    def step(self, level: int) -> int:
-        return min(STEPS - 1, level * STEPS // (TOP + 1))
+                self.values[at] = planes[0][i]
+                continue
+            found = [plane[i] for plane in planes[:3]]
+            red, green, blue = (round(255 * level / TOP) for level in found)
+            self.colours[at] = rgb(BROKEN_COLOUR) if BROKEN in found else (red, green, blue)
 
     def png(self) -> bytes:
         """The file."""
         if self.scale is None:
             return self.truecolour()
-        palette = [*SCALES[self.scale], rgb(BROKEN_COLOUR), (0, 0, 0)]
+        return self.grey() if self.scale == "grey" and BROKEN not in self.values else self.palette(SCALES[self.scale])
+
+    def grey(self) -> bytes:
+        """All 255 greys, for photographs; the 256th stands for what is free."""
+        rows = [
+            bytes(255 if level is None else level for level in self.values[y * self.width : (y + 1) * self.width])
+            for y in range(self.height)
+        ]
+        clear = [(b"tRNS", struct.pack(">H", 255))] if None in self.values else []
+        return assembled([header(self.width, self.height, 8, 0), *clear, (b"IDAT", packed(rows, 1))])
+
+    def palette(self, scale: Sequence[Colour]) -> bytes:
+        """Four bits a pixel."""
+        free, broken = STEPS + 1, STEPS
+        colours = [*scale, rgb(BROKEN_COLOUR), (0, 0, 0)]
+        step = [min(STEPS - 1, level * STEPS // (TOP + 1)) for level in range(BROKEN)] + [broken]
         rows = []
         for y in range(self.height):
-            line = [self.free if p is None else p for p in self.pixels[y * self.width : (y + 1) * self.width]]
-            line += [self.free] * (len(line) % 2)
-            rows.append(bytes((int(a) << 4) | int(b) for a, b in zip(line[::2], line[1::2], strict=True)))  # type: ignore[arg-type]
-        clear = bytes([255] * self.free + [0])
-        head = struct.pack(">IIBBBBB", self.width, self.height, 4, 3, 0, 0, 0)
-        chunks = [(b"IHDR", head), (b"PLTE", bytes(part for colour in palette for part in colour)), (b"tRNS", clear)]
-        return assembled([*chunks, (b"IDAT", packed(rows, 0))])
+            line = [free if level is None else step[level] for level in self.values[y * self.width : (y + 1) * self.width]]
+            line += [free] * (len(line) % 2)
+            rows.append(bytes(a << 4 | b for a, b in zip(line[::2], line[1::2], strict=True)))
+        chunks = [(b"PLTE", bytes(part for colour in colours for part in colour)), (b"tRNS", bytes([255] * free + [0]))]
+        return assembled([header(self.width, self.height, 4, 3), *chunks, (b"IDAT", packed(rows, 0))])
 
     def truecolour(self) -> bytes:
-        used = {pixel for pixel in self.pixels if pixel is not None}
+        used = set(self.colours)
         free = next((1, 2, blue) for blue in range(256) if (1, 2, blue) not in used or blue == 255)
         rows = []
         for y in range(self.height):
-            line = self.pixels[y * self.width : (y + 1) * self.width]
-            rows.append(bytes(part for pixel in line for part in (free if pixel is None else pixel)))  # type: ignore[union-attr]
-        head = struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0)
-        chunks = [(b"IHDR", head)]
-        if None in self.pixels:
-            chunks.append((b"tRNS", struct.pack(">HHH", *free)))
-        return assembled([*chunks, (b"IDAT", packed(rows, 3))])
+            line = self.colours[y * self.width : (y + 1) * self.width]
+            rows.append(bytes(part for colour in line for part in (colour or free)))
+        clear = [(b"tRNS", struct.pack(">HHH", *free))] if None in used else []
+        return assembled([header(self.width, self.height, 8, 2), *clear, (b"IDAT", packed(rows, 3))])
 
     def address(self) -> str:
         """The file as a ``data:`` address."""
@@ -151,6 +151,11 @@ def packed(rows: Sequence[bytes], step: int) -> bytes:
 
 def difference(row: bytes, other: bytes) -> bytes:
     return bytes((a - b) & 255 for a, b in zip(row, other, strict=True))
+
+
+def header(width: int, height: int, bits: int, kind: int) -> tuple[bytes, bytes]:
+    """The first chunk; ``kind`` 0 is grey, 2 red, green and blue, 3 a palette."""
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
 
 
 def assembled(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:

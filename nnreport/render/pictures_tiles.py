@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nnreport.facts import Raster
 from nnreport.render import format
-from nnreport.render.pictures_png import Sheet, levels
+from nnreport.render.pictures_png import BROKEN, SCALES, STEPS, TOP, Sheet, levels
 from nnreport.render.svg import INK, MUTED, label, tag
 
 GAP = 5.0
@@ -114,7 +114,7 @@ def samples(raster: Raster, names: Sequence[str], room: float, apart: bool) -> D
         return drawn
     words = ("as red", "as green", "as blue", "alpha?")
     single = [Tile([plane], f"channel {i}, {words[i]}") for i, plane in enumerate(found[0])]
-    return stacked([drawn, tiles(single, width, height, scale="grey", room=room, size=size, least=100)])
+    return stacked([drawn, tiles(single, width, height, scale="grey", room=room, size=size, least=108)])
 
 
 def channels(raster: Raster, room: float, size: float = 60.0) -> Drawn | None:
@@ -135,10 +135,27 @@ def classes(raster: Raster | None, names: Sequence[str], room: float) -> Drawn |
     low, high = raster.low[0], raster.high[0]
     size = height * width
     # back from bytes to indices, then one step of the palette for each index
-    index = [0 if level == 255 else round(low + (high - low) * level / 254) % 14 for level in range(256)]
-    table = bytes(255 if level == 255 else (index[level] * 255 + 127) // 14 for level in range(256))
+    index = [round(low + (high - low) * level / TOP) % STEPS for level in range(BROKEN)]
+    table = bytes([*((each * (TOP + 1) + TOP // 2) // STEPS for each in index), BROKEN])
     some = [Tile([data[i * size : (i + 1) * size].translate(table)], names[i] if i < len(names) else "") for i in range(count)]
-    return tiles(some, width, height, scale="classes", room=room, size=96, least=66)
+    drawn = tiles(some, width, height, scale="classes", room=room, size=96, least=66)
+    present = sorted({round(low + (high - low) * level / TOP) for level in set(data) if level != BROKEN})
+    return stacked([drawn, legend(present, room)], 6.0)
+
+
+def legend(present: Sequence[int], room: float) -> Drawn:
+    """Which colour is which class; the first ones that fit two lines."""
+    parts, x, y = [], 0.0, 0.0
+    for each in present:
+        if x + 60 > room:
+            x, y = 0.0, y + 16
+        if y > 16:
+            break
+        red, green, blue = SCALES["classes"][each % STEPS]
+        parts.append(tag("rect", x=x, y=y + 2, width=10.0, height=10.0, fill=f"#{red:02x}{green:02x}{blue:02x}", class_="ca"))
+        parts.append(label(x + 14, y + 11, f"class {each}", size=10))
+        x += 26 + 5.8 * len(f"class {each}")
+    return Drawn("".join(parts), room, y + 16)
 
 
 def strip(raster: Raster | None, room: float, down: float = 11.0) -> Drawn | None:

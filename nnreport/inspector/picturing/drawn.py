@@ -17,7 +17,7 @@ PIXELS = 12_288
 """Values of all samples of one image together; it is what a page can bear."""
 SIDE = 64
 """Longest side of an image or a map, in pixels; :data:`NOISE_SIDE` where it shows nothing but noise."""
-NOISE_SIDE = 20
+NOISE_SIDE = 24
 CHANNELS = 8
 """Channels drawn of a tensor with many."""
 IDS = 24
@@ -34,6 +34,7 @@ def draw(picture: Picture, tensor: Tensor, kind: Kind) -> None:
     """Fills in the picture. Raises Undrawable where the tensor holds nothing that can be seen."""
     picture.kind = kind.name
     picture.remarks += kind.remarks
+    picture.warnings += kind.warnings
     {
         "image": images,
         "channels": images,
@@ -68,11 +69,10 @@ def images(picture: Picture, tensor: Tensor, kind: Kind) -> None:
     count = 1 if many or picture.noise else SAMPLES if max(tensor.shape[2:]) <= SIDE // 2 else SAMPLES // 2
     shown = plain(thinned(tensor[:count, :CHANNELS]))
     if shown.shape[1] == 3 and not picture.noise and (remark := interleaved(shown)):
-        picture.remarks.append(remark)
-    low, high = scale_of(shown, tensor.dtype)
+        picture.warnings.append(remark)
     each = PIXELS / (shown.shape[0] * shown.shape[1])
-    side = NOISE_SIDE if picture.noise else min(SIDE, int(each**0.5))
-    picture.raster = raster(smaller(shown, side), low, high)
+    small = smaller(shown, NOISE_SIDE if picture.noise else min(SIDE, int(each**0.5)))
+    picture.raster = raster(small, *scale_of(small, tensor.dtype))
     if many and tensor.shape[1] > CHANNELS:
         picture.length = int(tensor.shape[1])
 
@@ -86,7 +86,7 @@ def thinned(images: Tensor) -> Tensor:
 def scale_of(shown: Tensor, dtype: torch.dtype) -> tuple[float, float]:
     """What is black and what is white: 0…255, 0…1 or -1…1 where the values fill a good part of it, else their own range."""
     low, high = ends(shown)
-    if dtype == torch.uint8 or (low >= 0 and 1 < high <= 255 and bool((shown == shown.round()).all()) and high > 100):
+    if dtype == torch.uint8 or (low >= 0 and 1 < high <= 255 and high > 100 and low < 100):
         return 0.0, 255.0
     for least, most in ((0.0, 1.0), (-1.0, 1.0)):
         if least <= low and high <= most and high - low >= 0.25 * (most - least):

@@ -33,6 +33,7 @@ class Kind(NamedTuple):
     view: tuple[int, ...] = ()
     """Shape of one sample before that: a flat row that is a picture."""
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     also: tuple[int, ...] = ()
     """Axes of a second picture: as the model reads it, where that differs from what it looks like."""
 
@@ -130,7 +131,7 @@ def four(shape: list[int], reader: Reader) -> Kind:
             f"The last axis ({shape[3]}) looks like the channels, but {reader.operation}{where} reads axis 1 ({shape[1]}) as the "
             "channels: first drawn as it looks, then as the model reads it. Mend it with x.permute(0, 3, 1, 2)."
         )
-        return Kind("image", (0, 3, 1, 2), remarks=(remark,), also=(0, 1, 2, 3))
+        return Kind("image", (0, 3, 1, 2), warnings=(remark,), also=(0, 1, 2, 3))
     return Kind("channels", (0, 1, 2, 3))
 
 

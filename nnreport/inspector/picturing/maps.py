@@ -81,11 +81,11 @@ def choice(graph: Graph | None) -> tuple[frozenset[str], set[int]]:
     convolved = any(node.name in CONVOLUTIONS for node in graph.nodes)
     if not convolved:
         return ACTIVATIONS, set()
+    given_out = {each for node in graph.nodes if node.kind == "output" for each in node.inputs}
     for names in (ACTIVATIONS, CONVOLUTIONS):
-        shapes = [node.outputs[0].shape for node in graph.nodes if node.name in names and node.outputs]
         # The count goes over all with 3 or 4 axes, as the watch sees them; what is kept has places to look at.
-        counted = [shape for shape in shapes if len(shape) in (3, 4)]
-        worth = [i for i, shape in enumerate(counted) if seen(shape)]
+        some = [node for node in graph.nodes if node.name in names and node.outputs and len(node.outputs[0].shape) in (3, 4)]
+        worth = [i for i, node in enumerate(some) if seen(node.outputs[0].shape) and node.id not in given_out]
         if worth:
             return names, {worth[0], worth[len(worth) // 2], worth[-1]}
     return ACTIVATIONS, set()

@@ -31,7 +31,7 @@ def draw_output(picture: Picture, tensor: Tensor, target: Tensor | None, like: K
     """
     whole = not tensor.is_floating_point() and not tensor.is_complex()
     if like is not None and like.name in ("image", "channels", "waveform", "series", "map"):
-        draw(picture, tensor, like._replace(remarks=(), also=()))
+        draw(picture, tensor, like._replace(remarks=(), warnings=(), also=()))
     elif whole and tensor.dim() in (1, 2) and tensor.dtype != torch.bool:
         tokens(as_kind(picture, "tokens"), tensor, Kind("tokens", (-1, 0) if tensor.dim() == 1 else ()))
     elif tensor.dim() == 4:
