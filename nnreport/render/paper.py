@@ -8,6 +8,7 @@ from typing import Any
 from nnreport.checks.registry import find
 from nnreport.finding import Finding
 from nnreport.render import format
+from nnreport.render.diff_paper import section
 from nnreport.render.paper_figures import Figure, architecture, training, weights
 from nnreport.render.paper_figures import profile as profile_figures
 from nnreport.render.paper_tables import (
@@ -61,7 +62,8 @@ def content(report: Report) -> dict[str, Any]:
         "worst": report.worst or "ok",
         "numbers": key_numbers(report),
         "first": report.findings[:FIRST],
-        "findings": [finding_values(finding, i) for i, finding in enumerate(report.findings)],
+        "findings": [finding_values(finding, i, state_of(report, i)) for i, finding in enumerate(report.findings)],
+        "changes": section(report.comparison) if report.comparison else None,
         "figures": figures,
         "missing": missing,
         "tables": tables,
@@ -77,12 +79,18 @@ def content(report: Report) -> dict[str, Any]:
     }
 
 
-def finding_values(finding: Finding, index: int) -> dict[str, Any]:
+def state_of(report: Report, index: int) -> str:
+    """What became of a finding since the baseline."""
+    return report.comparison.state_of(index) if report.comparison else ""
+
+
+def finding_values(finding: Finding, index: int, state: str = "") -> dict[str, Any]:
     """One finding, its lists cut to what paper can bear."""
     check = find(finding.check)
     return {
         "id": f"finding-{index + 1}",
         "finding": finding,
+        "state": state,
         "title": check.title if check else finding.check.replace("-", " "),
         "where": visible(format.module(finding.module)),
         "place": format.place(finding.location),

@@ -49,27 +49,42 @@ def with_notes(report: Report) -> tuple[bytes, list[str]]:
     data, missing = draw(weasyprint, report, values)
     if not missing:
         return data, []
-    note = f"The PDF shows boxes for characters that no font here has ({', '.join(missing[:8])}): {fonts_for(missing)}"
+    note = note_on(missing)
     values["notes"] = [*values["notes"], note]
     return draw(weasyprint, report, values)[0], [note]
 
 
 def draw(weasyprint: Any, report: Report, values: dict[str, Any]) -> tuple[bytes, list[str]]:
     """The PDF of these values, and the characters that have no glyph, as ``U+5C64 CJK UNIFIED IDEOGRAPH-5C64``."""
+    return produce(
+        weasyprint, template().render(values), dump(report), moment_of(report), "report.json", "The whole report as data"
+    )
+
+
+def produce(weasyprint: Any, html: str, saved: bytes, moment: datetime | None, name: str, about: str) -> tuple[bytes, list[str]]:
+    """The PDF of a document, and the characters that have no glyph.
+
+    Args:
+        weasyprint: see :func:`load`.
+        html: the document; ``paper.css`` is its style.
+        saved: what is attached, UTF-8.
+        moment: when that was made.
+        name: its file name.
+        about: what it is.
+    """
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=["data"])
-    moment = moment_of(report) or LONG_AGO
-    saved = dump(report)
+    moment = moment or LONG_AGO
     attachment = weasyprint.Attachment(
         string=saved.decode(),
-        name="report.json",
-        description="The whole report as data",
+        name=name,
+        description=about,
         created=moment,
         modified=moment,
         relationship="Data",
         url_fetcher=fetcher,
     )
     style = weasyprint.CSS(string=files(TEMPLATES).joinpath("paper.css").read_text("utf-8"), url_fetcher=fetcher)
-    document = weasyprint.HTML(string=template().render(values), url_fetcher=fetcher, base_url="data:,")
+    document = weasyprint.HTML(string=html, url_fetcher=fetcher, base_url="data:,")
     options: dict[str, Any] = {
         "stylesheets": [style],
         "attachments": [attachment],
@@ -81,6 +96,11 @@ def draw(weasyprint: Any, report: Report, values: dict[str, Any]) -> tuple[bytes
         except (ValueError, KeyError, AttributeError, TypeError):  # a fault in tagging; better a PDF without tags than none
             data = document.write_pdf(**options)
     return bytes(data), list(dict.fromkeys(remarks))
+
+
+def note_on(missing: list[str]) -> str:
+    """What a reader is told of characters that no font has."""
+    return f"The PDF shows boxes for characters that no font here has ({', '.join(missing[:8])}): {fonts_for(missing)}"
 
 
 def fonts_for(missing: list[str]) -> str:
@@ -113,8 +133,8 @@ def load() -> Any:
 
 
 @lru_cache
-def template() -> Any:
-    """The document's template. All text is escaped, and characters that no document may hold are written out."""
+def template(name: str = "paper.html.j2") -> Any:
+    """A document's template. All text is escaped, and characters that no document may hold are written out."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -123,7 +143,7 @@ def template() -> Any:
 
     source = FunctionLoader(lambda name: files(TEMPLATES).joinpath(name).read_text("utf-8"))
     environment = Environment(loader=source, autoescape=True, undefined=StrictUndefined, finalize=finalize, trim_blocks=True)
-    return environment.get_template("paper.html.j2")
+    return environment.get_template(name)
 
 
 class Remarks(logging.Handler):
