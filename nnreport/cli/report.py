@@ -13,8 +13,10 @@ import click
 from nnreport.cli.config import read_config
 from nnreport.cli.main import VERBS
 from nnreport.cli.options import Bytes, names
+from nnreport.errors import UsageError
 from nnreport.facts import Facts, Stage
 from nnreport.job import Job
+from nnreport.report import Report
 
 EPILOG = """\b
 TARGET
@@ -94,10 +96,16 @@ class ReportCommand(click.Command):
 @click.option("--ignore", multiple=True, metavar="SLUG|GROUP", help="Leave these checks out.")
 @click.option(
     "--fail-on",
-    type=click.Choice(["error", "warning", "note", "never"]),
+    type=click.Choice(["error", "warning", "note", "new-error", "new-warning", "new-note", "never"]),
     default="never",
     show_default=True,
-    help="Exit with 1 when a finding is at least that severe.",
+    help="Exit with 1 when a finding is at least that severe; new-…: and is not in --baseline.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="OLD.json",
+    help="Say what changed since that saved report, and mark what is new.",
 )
 @click.option(
     "--format",
@@ -119,6 +127,7 @@ def command(**options: Any) -> int:
 
     options["select"], options["ignore"] = names(options["select"]), names(options["ignore"])
     check_outputs(list(options["outputs"]))
+    options["since"] = baseline_of(options)
     facts, stages = gather(options)
     return conclude(facts, stages, options)
 
@@ -130,6 +139,11 @@ def conclude(facts: Facts, stages: list[Stage], options: dict[str, Any], summary
 
     cover = {name: options[name] for name in ("title", "author", "course")}
     report = build_report(facts, stages, select=options["select"], ignore=options["ignore"], **cover)
+    since = options["since"] if "since" in options else baseline_of(options)
+    if since is not None:
+        from nnreport.compare.compare import compare
+
+        report.comparison = compare(since, report, options["baseline"].name)
     wanted = list(options["outputs"]) or [default_output(report.model.name)]
     write_outputs(report, wanted, quiet=options["quiet"], announce=options.get("style") == "github")
     if options.get("style") == "github":
@@ -140,7 +154,28 @@ def conclude(facts: Facts, stages: list[Stage], options: dict[str, Any], summary
         from nnreport.render.terminal import show
 
         show(report, [output for output in wanted if output != "-"], summary)
+    if options["fail_on"].startswith("new-"):
+        from nnreport.cli.diff import failed
+
+        return failed(report.comparison, options["fail_on"])
     return exit_status(report.worst, options["fail_on"])
+
+
+def baseline_of(options: dict[str, Any]) -> Report | None:
+    """The report to compare with, read before anything is run.
+
+    Raises:
+        UsageError: it is no report, or ``--fail-on new-…`` has nothing to compare with.
+    """
+    if options.get("baseline") is None:
+        if options["fail_on"].startswith("new-"):
+            raise UsageError(f"--fail-on {options['fail_on']} needs --baseline OLD.json, the saved report that it is new against")
+        return None
+    from nnreport.store import load
+
+    report = load(options["baseline"])
+    report.comparison = None
+    return report
 
 
 def job_of(options: dict[str, Any]) -> Job:

@@ -9,10 +9,10 @@ from nnreport.compare.records import Quantity
 from nnreport.facts import Number, Probe, Profile
 from nnreport.report import Report
 
-TIMING = ("device", "machine", "threads", "batch", "torch")
+TIMING = ("device", "machine", "thread count", "batch", "torch")
 """What must be equal for times to be compared."""
 MEMORY = ("device", "batch")
-TRAINING = ("data", "loss", "optimizer", "steps", "batch", "seed")
+TRAINING = ("input", "data", "loss", "optimizer", "steps", "batch", "seed")
 
 
 def quantities(old: Report, new: Report, differs: Collection[str], machine: float | None) -> list[Quantity]:

@@ -24,7 +24,9 @@ def settings(old: Report, new: Report) -> list[Setting]:
         "seed": lambda r: str(r.facts.environment.seed) if r.facts.environment.torch and r.model.kind != "weights" else "",
         "device": lambda r: r.facts.environment.device,
         "machine": machine,
-        "threads": lambda r: str(r.facts.environment.threads) if r.facts.profile and r.facts.environment.device == "cpu" else "",
+        "thread count": lambda r: (
+            str(r.facts.environment.threads) if r.facts.profile and r.facts.environment.device == "cpu" else ""
+        ),
         "torch": lambda r: r.facts.environment.torch,
         "Python": lambda r: ".".join(r.facts.environment.python.split(".")[:2]),
         "nnreport": lambda r: r.facts.environment.nnreport,

@@ -46,8 +46,7 @@ def parts(comparison: Comparison, base: str) -> Iterator[tuple[str, str]]:
     new_ones = comparison.of("new", "worse")
     for change in new_ones[:FULL]:
         assert change.new is not None
-        told = finding_section(change.new, base)
-        yield "new findings", told.replace("### ", "### New: " if change.state == "new" else "### Worse: ", 1)
+        yield "new findings", finding_section(change.new, base, change.state)
     if len(new_ones) > FULL:
         yield "new findings", f"### {len(new_ones) - FULL} more new findings\n\n{finding_table(new_ones[FULL:], base)}"
     yield from body(comparison, base)

@@ -58,8 +58,12 @@ def render(report: Report, base: str = "") -> str:
 def sections(report: Report, base: str) -> Iterator[tuple[str, str]]:
     """Name and text of each part, the most important first."""
     yield "the verdict", head(report)
-    for finding in report.findings[:FULL]:
-        yield "findings", finding_section(finding, base)
+    if report.comparison:
+        from nnreport.render.diff_markdown import section
+
+        yield from section(report.comparison, base)
+    for index, finding in enumerate(report.findings[:FULL]):
+        yield "findings", finding_section(finding, base, report.comparison.state_of(index) if report.comparison else "")
     if rest := report.findings[FULL:]:
         yield "findings", rest_of_findings(rest, base)
     if failed := report.failed_stages:
@@ -92,9 +96,10 @@ def head(report: Report) -> str:
     return "\n".join(lines).rstrip()
 
 
-def finding_section(finding: Finding, base: str) -> str:
-    """One finding: what, where, why, how to mend it."""
-    lines = [f"### {SIGNS[finding.severity]} {finding.severity}: {gfm.text(finding.check)}", ""]
+def finding_section(finding: Finding, base: str, state: str = "") -> str:
+    """One finding: what, where, why, how to mend it; ``state``: what became of it since a baseline."""
+    mark = f"{state} " if state in ("new", "worse") else ""
+    lines = [f"### {SIGNS[finding.severity]} {mark}{finding.severity}: {gfm.text(finding.check)}", ""]
     lines += [gfm.text(shorten(finding.message, MESSAGE_LIMIT)), ""]
     where = [gfm.code(format.elide(finding.module, 120))] if finding.module else []
     if finding.location:

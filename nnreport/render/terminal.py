@@ -77,11 +77,16 @@ def paint(made: Callable[[int], list[RenderableType]], width: int, colour: bool)
 def parts(report: Report, width: int, written: Sequence[str]) -> list[RenderableType]:
     """The paragraphs of the summary, in order."""
     found: list[RenderableType] = ["", headline(report), numbers(report, width)]
-    for finding in report.findings[:FULL]:
-        found += ["", *full(finding, report)]
-    if rest := report.findings[FULL:]:
+    if report.comparison:
+        from nnreport.render.diff_terminal import section
+
+        found += section(report.comparison)
+    for index, finding in enumerate(report.findings[:FULL]):
+        first, *rest = full(finding, report)
+        found += ["", Text.assemble(fate(report, index), first), *rest]  # type: ignore[arg-type]
+    if left := report.findings[FULL:]:
         found.append("")
-        found += [one_line(finding) for finding in rest]
+        found += [Text.assemble(fate(report, FULL + i), one_line(finding)) for i, finding in enumerate(left)]
     if failed := report.failed_stages:
         found.append("")
         for stage in failed:
@@ -95,6 +100,12 @@ def parts(report: Report, width: int, written: Sequence[str]) -> list[Renderable
     found += ["", conclusion(report)]
     found += [Text.assemble(("report: ", STYLES["quiet"]), (visible(name), STYLES["strong"])) for name in written]
     return found
+
+
+def fate(report: Report, index: int) -> Text:
+    """``new`` before a finding that the baseline does not have."""
+    state = report.comparison.state_of(index) if report.comparison else ""
+    return Text(f"{state} ", STYLES[report.findings[index].severity]) if state in ("new", "worse") else Text()
 
 
 def broken(report: Report) -> list[tuple[str, str]]:
