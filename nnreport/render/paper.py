@@ -11,6 +11,7 @@ from nnreport.render import format
 from nnreport.render.diff_paper import section
 from nnreport.render.paper_figures import Figure, architecture, training, weights
 from nnreport.render.paper_figures import profile as profile_figures
+from nnreport.render.paper_pictures import pictures
 from nnreport.render.paper_tables import (
     Table,
     check_rows,
@@ -66,6 +67,7 @@ def content(report: Report) -> dict[str, Any]:
         "changes": section(report.comparison) if report.comparison else None,
         "figures": figures,
         "missing": missing,
+        "pictures": pictures(facts),
         "tables": tables,
         "training": training_rows(facts),
         "stages": stage_rows(report),
