@@ -21,8 +21,13 @@ def find_pyproject(start: Path) -> Path | None:
     return None
 
 
-def read_config(command: click.Command, start: Path) -> dict[str, Any]:
+def read_config(command: click.Command, start: Path, strict: bool = True) -> dict[str, Any]:
     """Defaults for the command's options. Keys are the long option names, with dashes or underscores.
+
+    Args:
+        command: whose options they are.
+        start: the folder from which the file is looked for, upwards.
+        strict: every key must be one of the options (the main command has them all; other verbs take what they know).
 
     Raises:
         UsageError: the file cannot be read, or the table names an option that does not exist.
@@ -43,6 +48,8 @@ def read_config(command: click.Command, start: Path) -> dict[str, Any]:
     for key, value in table.items():
         name = key.replace("_", "-")
         option = options.get(name)
+        if option is None and not strict:
+            continue
         if option is None:
             near = get_close_matches(name, options, 1)
             suggestion = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(options))}"

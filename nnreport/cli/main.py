@@ -20,6 +20,7 @@ VERBS = {
     "checks": "list the checks, or show the page of one",
     "diff": "say what changed between two saved JSON reports",
     "render": "draw a saved JSON report again, in any format",
+    "source": "check the source of many files, for pre-commit",
     "run": "run a training script, watch it, and report on it",
 }
 """Verb -> one line for the help."""
