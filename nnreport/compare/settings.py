@@ -66,6 +66,12 @@ def optimizer(probe: Probe | None) -> str:
     return f"{probe.optimizer.name}{rate}"
 
 
+def threads(report: Report) -> str:
+    """Threads of the CPU, where something was timed on it."""
+    environment = report.facts.environment
+    return str(environment.threads) if report.facts.profile and environment.device == "cpu" and environment.threads else ""
+
+
 def machine(report: Report) -> str:
     """What it was measured on, where something was measured."""
     environment = report.facts.environment
