@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nnreport.compare.records import Comparison
 from nnreport.facts import Facts, Record, Stage
 from nnreport.finding import SEVERITIES, Finding, Outcome, Severity
+
+if TYPE_CHECKING:
+    from nnreport.render.figures import Figures
 
 SCHEMA = 1
 """Version of the JSON. 1: first."""
@@ -69,6 +73,17 @@ class Report(Record, omit_defaults=False):
         from nnreport.render import save
 
         save(self, Path(path))
+
+    @property
+    def figures(self) -> Figures:
+        """The pictures by name as matplotlib figures: ``report.figures["loss"].savefig("loss.pdf")``.
+
+        Raises:
+            UsageError: matplotlib is not installed (``pip install "nnreport[plot]"``).
+        """
+        from nnreport.render.figures import Figures
+
+        return Figures(self)
 
     def _repr_html_(self) -> str:
         """The ten-second view, for a notebook."""

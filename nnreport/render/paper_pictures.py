@@ -8,7 +8,7 @@ from nnreport.facts import Facts
 from nnreport.render.paper_figures import PORTRAIT, address, size_of
 from nnreport.render.pictures import Panel, panels
 
-HALF = 315.0
+HALF = 306.0
 """CSS pixels of two pictures beside each other."""
 LARGEST = 0.8
 """Scale of one that has room: its letters are then those of the captions."""
