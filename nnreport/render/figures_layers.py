@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nnreport.facts import Number, Probe, Profile, Weights
@@ -77,7 +77,7 @@ def grow(figure: Any, rows: int, each: float) -> None:
     figure.set_size_inches(width, min(10.0, max(height, 1.2 + each * min(rows, NAMED))))
 
 
-def bars(figure: Any, names: Sequence[str], parts: dict[str, Sequence[float]], xlabel: str, title: str) -> None:
+def bars(figure: Any, names: Sequence[str], parts: Mapping[str, Sequence[float]], xlabel: str, title: str) -> None:
     """Horizontal bars, the first on top, in as many parts as there are."""
     grow(figure, len(names), 0.22)
     axes = figure.subplots()
@@ -141,10 +141,5 @@ def memory(figure: Any, profile: Profile) -> None:
 def operators(figure: Any, profile: Profile) -> None:
     """The operators that take most of the time."""
     some = sorted(profile.operators, key=lambda cost: -cost.seconds)[:20]
-    bars(
-        figure,
-        [cost.name for cost in some],
-        {"time": [1e3 * cost.seconds for cost in some]},
-        "ms a step",
-        "Time of each operator",
-    )
+    spent = {"time": [1e3 * cost.seconds for cost in some]}
+    bars(figure, [cost.name for cost in some], spent, "ms", "Time of each operator")
