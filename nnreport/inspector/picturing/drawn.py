@@ -63,7 +63,7 @@ def images(picture: Picture, tensor: Tensor, kind: Kind) -> None:
     """[N, C, y, x] as it is; its scale is one that images are kept in where the values fit one."""
     if kind.view:
         tensor = tensor.reshape(tensor.shape[0], *kind.view)
-    tensor = arranged(tensor, kind.axes)
+    tensor = arranged(tensor[0] if tensor.dim() == 5 else tensor, kind.axes)
     many = tensor.shape[1] not in IMAGE_CHANNELS
     picture.kind = "channels" if many else "image"
     count = 1 if many or picture.noise else SAMPLES if max(tensor.shape[2:]) <= SIDE // 2 else SAMPLES // 2

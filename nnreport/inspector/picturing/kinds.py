@@ -136,9 +136,9 @@ def four(shape: list[int], reader: Reader) -> Kind:
 
 
 def video(shape: list[int]) -> Kind:
-    """[N, C, T, H, W] or [N, T, C, H, W]: frames of the first sample."""
+    """[N, C, T, H, W] or [N, T, C, H, W]: frames of the first sample (the axes are those of it)."""
     if len(shape) == 5 and shape[2] in IMAGE_CHANNELS and shape[1] not in IMAGE_CHANNELS:
-        return Kind("image", (1, 2, 3, 4), remarks=("Frames of the first sample.",))
+        return Kind("image", (0, 1, 2, 3), remarks=("Frames of the first sample.",))
     if len(shape) == 5 and shape[1] in IMAGE_CHANNELS:
-        return Kind("image", (2, 1, 3, 4), remarks=("Frames, or slices, of the first sample.",))
+        return Kind("image", (1, 0, 2, 3), remarks=("Frames, or slices, of the first sample.",))
     return Kind("map")

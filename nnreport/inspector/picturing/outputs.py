@@ -8,7 +8,7 @@ from torch import Tensor
 from nnreport.facts import Entry, Number, Picture, Raster
 from nnreport.inspector.picturing.drawn import SAMPLES, SIDE, VALUES, draw, images, plane, tokens
 from nnreport.inspector.picturing.kinds import IMAGE_CHANNELS, SERIES, Kind
-from nnreport.inspector.picturing.rasters import picked, plain, raster, said, short
+from nnreport.inspector.picturing.rasters import picked, plain, raster, said, short, strided
 
 LARGEST = 5
 """Entries of a vector of scores that are kept for each sample."""
@@ -29,6 +29,7 @@ def draw_output(picture: Picture, tensor: Tensor, target: Tensor | None, like: K
         target: what the user's data wants it to be; None if unknown.
         like: the kind of an input of the same shape (an autoencoder's output is drawn as its input is).
     """
+    tensor = strided(tensor)
     whole = not tensor.is_floating_point() and not tensor.is_complex()
     if like is not None and like.name in ("image", "channels", "waveform", "series", "map"):
         draw(picture, tensor, like._replace(remarks=(), warnings=(), also=()))
@@ -107,16 +108,16 @@ def maps_or_image(picture: Picture, tensor: Tensor, target: Tensor | None) -> No
 
 def largest(tensor: Tensor) -> Raster:
     """[sample, y, x]: the index of the largest channel at each place, of the first samples."""
-    found = nearest(tensor[:SAMPLES].detach().argmax(1))
-    return raster(plain(found), 0, float(max(1, tensor.shape[1] - 1)))
+    found = plain(nearest(tensor[:SAMPLES])).argmax(1)
+    return raster(found.double(), 0, float(max(1, tensor.shape[1] - 1)))
 
 
-def nearest(classes: Tensor) -> Tensor:
-    """[…, y, x] thinned out: an index cannot be averaged."""
-    height, width = classes.shape[-2:]
+def nearest(places: Tensor) -> Tensor:
+    """[…, y, x] thinned out, as an index cannot be averaged."""
+    height, width = places.shape[-2:]
     longest, side = max(height, width), SIDE // 2
-    rows, columns = (picked(size, max(1, side * size // longest)).to(classes.device) for size in (height, width))
-    return classes[..., rows[:, None], columns]
+    rows, columns = (picked(size, max(1, side * size // longest)).to(places.device) for size in (height, width))
+    return places[..., rows[:, None], columns]
 
 
 def sequence(picture: Picture, tensor: Tensor, target: Tensor | None) -> None:
@@ -149,23 +150,18 @@ def labels_of(target: Tensor | None, samples: int) -> list[Number]:
     return [said(value) for value in plain(target.reshape(-1)[: min(VALUES, samples)]).tolist()]
 
 
-def draw_target(picture: Picture, target: Tensor) -> bool:
-    """A target that is more than a number a sample; False where it is not drawn."""
+def draw_target(picture: Picture, target: Tensor) -> None:
+    """A target that is more than a number a sample; anything else is left undrawn."""
+    target = strided(target)
     if target.dim() < 2 or target.numel() == target.shape[0]:
-        return False
-    if is_classes(target):
-        if target.dim() in (3, 4) and min(target.shape[-2:]) > 1:
-            picture.kind = "classes"
-            picture.raster = raster(plain(nearest(target[:SAMPLES].reshape(-1, *target.shape[-2:])[:SAMPLES])))
-            return True
-        if target.dim() == 2:
-            tokens(as_kind(picture, "tokens"), target, Kind("tokens"))
-            return True
-        return False
-    if target.dim() == 4:
+        return
+    if is_classes(target) and target.dim() in (3, 4) and min(target.shape[-2:]) > 1:
+        places = nearest(target[:SAMPLES].reshape(-1, *target.shape[-2:])[:SAMPLES])
+        picture.raster = raster(plain(places))
+        picture.kind = "classes"
+    elif is_classes(target) and target.dim() == 2:
+        tokens(as_kind(picture, "tokens"), target, Kind("tokens"))
+    elif not is_classes(target) and target.dim() == 4:
         images(picture, target, Kind("image"))
-        return True
-    if target.dim() == 3 and target.shape[2] <= SERIES:
+    elif not is_classes(target) and target.dim() == 3 and target.shape[2] <= SERIES:
         draw(picture, target, Kind("series", (0, 2, 1)))
-        return True
-    return False

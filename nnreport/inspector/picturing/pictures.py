@@ -18,8 +18,8 @@ from nnreport.inspector.picturing.filters import first_filters
 from nnreport.inspector.picturing.kinds import Kind, kind_of
 from nnreport.inspector.picturing.maps import Watch, choice
 from nnreport.inspector.picturing.outputs import draw_output, draw_target, labels_of
-from nnreport.inspector.picturing.rasters import Undrawable
-from nnreport.inspector.picturing.readers import readers
+from nnreport.inspector.picturing.rasters import Undrawable, strided
+from nnreport.inspector.picturing.readers import Reader, readers
 from nnreport.inspector.weighing.statistics import range_of
 
 if TYPE_CHECKING:
@@ -55,28 +55,25 @@ def take_pictures(
     made = Pictures(samples=sample.batch or 0, user=user)
     known = readers(graph, tree)
     inputs = named_inputs(sample)
-    kinds: dict[tuple[int, ...], Kind] = {}
+    kinds: dict[str, Kind] = {}
     for i, (name, tensor) in enumerate(inputs[:INPUTS]):
         spec = sample.specs[i] if i < len(sample.specs) else None
         recipe = sample.recipes[i] if i < len(sample.recipes) else None
         about = {"source": spec.source if spec else "", "noise": recipe is not None and not user}
-        kind = attempt(partial(kind_of, tensor, name, known.get(name)), f"input {name}", notes)
-        if kind is None:
-            continue
-        kinds.setdefault(tuple(tensor.shape), kind)
-        made.inputs.append(picture_of(name, tensor, partial(draw, tensor=tensor, kind=kind), notes, **about))
-        if kind.also:
+        fill = partial(draw_input, tensor=tensor, reader=known.get(name), kinds=kinds)
+        made.inputs.append(picture_of(name, tensor, fill, notes, **about))
+        if (kind := kinds.get(name)) is not None and kind.also:
             as_read = partial(draw, tensor=tensor, kind=Kind("channels", kind.also))
             made.inputs.append(picture_of(f"{name}, as the model reads it", tensor, as_read, notes, **about))
     if len(inputs) > INPUTS:
         notes.append(f"{len(inputs) - INPUTS} more inputs are not drawn.")
     order = [known[name] for name, _ in inputs if name in known]
     made.filters = attempt(partial(first_filters, dict(model.named_parameters()), order), "the first filters", notes)
-    wanted = target if isinstance(target, Tensor) else None
+    wanted = attempt(partial(strided, target), "the target", notes) if isinstance(target, Tensor) else None
     made.labels = attempt(partial(labels_of, wanted, sample.batch or 0), "the labels", notes) or []
-    if wanted is not None and all(wanted is not tensor for _, tensor in inputs):
-        picture = Picture(name="target", kind="none", tensor=tensor_info(wanted), range=range_of(wanted))
-        if attempt(partial(draw_target, picture, wanted), "the target", notes):
+    if wanted is not None and all(target is not tensor for _, tensor in inputs):
+        picture = picture_of("target", wanted, partial(draw_target, target=wanted), notes)
+        if picture.kind != "none":
             made.targets.append(picture)
     if run:
         watched = attempt(partial(forward, model, sample, graph, seed), "the output", notes)
@@ -84,6 +81,13 @@ def take_pictures(
             output, made.maps = watched
             add_outputs(made, output, wanted, kinds, notes)
     return made, notes
+
+
+def draw_input(picture: Picture, tensor: Tensor, reader: Reader | None, kinds: dict[str, Kind]) -> None:
+    """Fills in the picture of an input, and puts its kind under its name in ``kinds``."""
+    tensor = strided(tensor)
+    kind = kinds[picture.name] = kind_of(tensor, picture.name, reader)
+    draw(picture, tensor, kind)
 
 
 def named_inputs(sample: Sample) -> list[tuple[str, Tensor]]:
@@ -96,8 +100,9 @@ def named_inputs(sample: Sample) -> list[tuple[str, Tensor]]:
 
 def picture_of(name: str, tensor: Tensor, fill: Callable[[Picture], None], notes: list[str], **about: Any) -> Picture:
     """A picture that ``fill`` draws; where it fails the picture says so and nothing else is lost."""
-    picture = Picture(name=name, kind="none", tensor=tensor_info(tensor), **about)
-    with contextlib.suppress(Exception):
+    picture = Picture(name=name, kind="none", **about)
+    with contextlib.suppress(Exception):  # of a nested tensor there is no shape
+        picture.tensor = tensor_info(tensor)
         picture.range = range_of(tensor)
     try:
         fill(picture)
@@ -115,6 +120,8 @@ def attempt(make: Callable[[], Any], what: str, notes: list[str]) -> Any:
     """What ``make`` gives, or None and a note."""
     try:
         return make()
+    except Undrawable:
+        return None
     except (Exception, SystemExit) as error:
         notes.append(f"{what} could not be drawn ({told(error)}).")
         return None
@@ -145,7 +152,7 @@ def forward(model: nn.Module, sample: Sample, graph: Graph | None, seed: int) ->
     return output, watch.maps
 
 
-def add_outputs(made: Pictures, output: Any, target: Tensor | None, kinds: dict[tuple[int, ...], Kind], notes: list[str]) -> None:
+def add_outputs(made: Pictures, output: Any, target: Tensor | None, kinds: dict[str, Kind], notes: list[str]) -> None:
     """The tensor that a loss would read first, then others."""
     from nnreport.inspector.training.outputs import named_tensors, prediction
 
@@ -155,6 +162,7 @@ def add_outputs(made: Pictures, output: Any, target: Tensor | None, kinds: dict[
         found = [first, *(pair for pair in found if pair[1] is not first[1])]
     for i, (name, tensor) in enumerate(found[:OUTPUTS]):
         beside = target if i == 0 else None
-        like = kinds.get(tuple(tensor.shape)) if tensor.is_floating_point() else None
+        alike = [each.name for each in made.inputs if each.tensor and each.tensor == tensor_info(tensor)]
+        like = kinds.get(alike[0]) if alike and tensor.is_floating_point() else None
         fill = partial(draw_output, tensor=tensor, target=beside, like=like)
         made.outputs.append(picture_of(name or "output", tensor, fill, notes))

@@ -14,26 +14,34 @@ from nnreport.facts import Number, Raster, number
 TOP = 254
 """The byte of the largest value; 255 is NaN or Inf."""
 BROKEN = 255
+DENSE = 10_000_000
+"""Elements of a sparse tensor that is written out."""
 
 
 class Undrawable(Exception):
     """A tensor that has no values to draw; the message says why, for the reader."""
 
 
+def strided(tensor: Tensor) -> Tensor:
+    """The tensor as one that can be cut and permuted. Raises Undrawable where it holds no values, or none of one shape."""
+    if tensor.is_nested:
+        raise Undrawable("its rows differ in length (nested)")
+    if tensor.is_meta:
+        raise Undrawable("it holds no values (meta device)")
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided:
+        if tensor.numel() > DENSE:
+            raise Undrawable("it is sparse and large")
+        tensor = tensor.to_dense()
+    return tensor.dequantize() if tensor.is_quantized else tensor
+
+
 def plain(tensor: Tensor) -> Tensor:
-    """The values as float64 on the CPU: dense, real (complex ones by their magnitude), of whatever dtype they were.
+    """The values as float64 on the CPU, real (complex ones by their magnitude), of whatever dtype they were.
 
     Cut it down first: all of it is copied. Raises Undrawable where there are no values.
     """
-    if tensor.is_meta:
-        raise Undrawable("it holds no values (meta device)")
-    if tensor.is_nested:
-        raise Undrawable("its rows differ in length (nested)")
-    tensor = tensor.detach()
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_quantized:
-        tensor = tensor.dequantize()
+    tensor = strided(tensor)
     if tensor.is_complex():
         tensor = tensor.to(torch.complex64).abs()
     if not tensor.numel():
