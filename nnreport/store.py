@@ -65,6 +65,8 @@ def parse(data: bytes, name: str = "the report") -> Report:
         raw = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{name} is no JSON ({error}); a report is saved with -o report.json") from None
+    if isinstance(raw, dict) and raw.get("kind") == "comparison":
+        raise UsageError(f"{name} is a comparison of two reports (nnreport diff), no report; one is saved with -o report.json")
     if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int) or not isinstance(raw.get("model"), dict):
         raise UsageError(
             f"{name} is JSON, but no nnreport report (it lacks “schema” and “model”); one is saved with -o report.json"

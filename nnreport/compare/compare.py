@@ -85,7 +85,9 @@ def stages(old: Report, new: Report) -> list[str]:
     """Stages that failed in one report only."""
     before = {stage.name for stage in old.failed_stages}
     after = {stage.name for stage in new.failed_stages}
-    found = [f"the stage {stage.name} {stage.state}" for stage in new.failed_stages if stage.name not in before]
+    words = {"timeout": "timed out", "killed": "was killed"}
+    lost = [stage for stage in new.failed_stages if stage.name not in before]
+    found = [f"the stage {stage.name} {words.get(stage.state, stage.state)}" for stage in lost]
     ran = {stage.name for stage in new.stages if stage.state == "ok"}
     return found + [f"the stage {name} went through this time" for name in sorted((before - after) & ran)]
 

@@ -195,7 +195,8 @@ def untried(outcome: Outcome, facts: Facts, when: str) -> str:
 def cut_short(other: Report, needs: set[str], when: str) -> str:
     """Why a report may have missed something that its checks would have found; empty if it is whole."""
     if stage := next(iter(other.failed_stages), None):
-        return f"not checked {when}: the stage {stage.name} {'did not end' if stage.state == 'timeout' else stage.state}"
+        words = {"timeout": "timed out", "killed": "was killed"}
+        return f"not checked {when}: the stage {stage.name} {words.get(stage.state, stage.state)}"
     if failure := next((each for each in other.facts.failures if each.phase in ("construct", "forward")), None):
         return f"not checked {when}: the {'constructor' if failure.phase == 'construct' else 'forward'} failed"
     if other.facts.graph is not None and not other.facts.graph.complete:

@@ -163,7 +163,7 @@ def test_a_stage_that_died_fixes_nothing():
     late = report(stages=[Stage(name="probe", state="timeout", error="no end within 3 s")])
     comparison = compare(report(finding()), late)
     assert only(comparison).state == "unchecked"
-    assert comparison.stages == ["the stage probe timeout"]
+    assert comparison.stages == ["the stage probe timed out"]
 
 
 def test_a_failure_that_is_gone_is_fixed_though_its_check_has_nothing_to_do():
