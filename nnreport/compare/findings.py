@@ -21,6 +21,22 @@ ORDER = ("new", "worse", "fixed", "unchecked", "still")
 FAILED = ("data", "loss", "optimizer")
 """Failures that only the training of the copy can show."""
 
+WANDERING = frozenset(
+    {
+        "activation-explosion",
+        "collapsed-features",
+        "exploding-gradient",
+        "hot-layer",
+        "logit-collapse",
+        "non-finite",
+        "update-too-large",
+        "update-too-small",
+        "vanishing-gradient",
+        "vanishing-signal",
+    }
+)
+"""Checks of the whole model that name the layer where it is worst, or seen first: another seed names another layer."""
+
 
 class Places:
     """Old modules under their new names, and which modules are other than they were."""
@@ -98,6 +114,7 @@ def keys(places: Places) -> list[Key]:
         lambda f, was: (f.check, module(f, was), function(f)) if f.location else None,
         lambda f, was: (f.check, module(f, was)) if f.module is not None and not (was and places.gone(f)) else None,
         lambda f, was: (f.check, f.location.path) if f.module is None and f.location and not f.location.function else None,
+        lambda f, was: f.check if f.check in WANDERING else None,
     ]
 
 

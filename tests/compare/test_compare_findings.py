@@ -5,7 +5,9 @@ import pytest
 from growing import grow, linear, plain
 from sample_reports import forward_failed, no_probe, small
 
+from nnreport.checks.registry import all_checks
 from nnreport.compare.compare import compare
+from nnreport.compare.findings import WANDERING
 from nnreport.compare.records import Comparison
 from nnreport.facts import Facts, Failure, Graph, Location, Probe, Stage
 from nnreport.finding import Finding, Outcome
@@ -90,6 +92,13 @@ def test_a_finding_in_the_source_follows_its_text_and_function():
     assert fates(report(old), report(moved))[0][0] == "still"
     assert fates(report(old), report(reworded))[0][0] == "still"
     assert [each[0] for each in fates(report(old), report(other))] == ["new", "fixed"]
+
+
+def test_what_is_wrong_with_the_whole_model_may_be_worst_elsewhere():
+    old, new = finding("exploding-gradient", "fc1", line=0), finding("exploding-gradient", "fc2", line=0)
+    change = only(compare(report(old), report(new)))
+    assert (change.state, change.old.module, change.new.module) == ("still", "fc1", "fc2")
+    assert WANDERING <= {check.slug for check in all_checks()}
 
 
 def test_a_finding_of_a_layer_that_is_gone_is_fixed_and_says_so():
