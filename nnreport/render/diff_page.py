@@ -16,7 +16,7 @@ LAYERS = 300
 """Rows of the layer table."""
 WORST = 3
 MARKS = {"fixed": "✓", "unchecked": "?"}
-WIDTH = 1080
+WIDTH = 760
 
 
 def page(comparison: Comparison) -> dict[str, Any]:
