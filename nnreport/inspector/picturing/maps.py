@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,8 +39,9 @@ class Watch(TorchFunctionMode):
         self.maps: list[Maps] = []
         self.handles = []
         for path, module in model.named_modules():
-            self.handles.append(module.register_forward_pre_hook(self.entering(path)))
-            self.handles.append(module.register_forward_hook(self.leaving))
+            with contextlib.suppress(Exception):  # a compiled one takes none; then its caller's path stands for it
+                self.handles.append(module.register_forward_pre_hook(self.entering(path)))
+                self.handles.append(module.register_forward_hook(self.leaving))
 
     def entering(self, path: str) -> Callable[..., None]:
         def enter(module: nn.Module, given: Any) -> None:

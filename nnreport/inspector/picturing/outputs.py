@@ -31,6 +31,8 @@ def draw_output(picture: Picture, tensor: Tensor, target: Tensor | None, like: K
     """
     tensor = strided(tensor)
     whole = not tensor.is_floating_point() and not tensor.is_complex()
+    if is_classes(target):
+        like = None
     if like is not None and like.name in ("image", "channels", "waveform", "series", "map"):
         draw(picture, tensor, like._replace(remarks=(), warnings=(), also=()))
     elif whole and tensor.dim() in (1, 2) and tensor.dtype != torch.bool:

@@ -56,10 +56,10 @@ def take_pictures(
     known = readers(graph, tree)
     inputs = named_inputs(sample)
     kinds: dict[str, Kind] = {}
+    sources = [spec.source for spec in sample.specs if spec.tensor is not None]
     for i, (name, tensor) in enumerate(inputs[:INPUTS]):
-        spec = sample.specs[i] if i < len(sample.specs) else None
         recipe = sample.recipes[i] if i < len(sample.recipes) else None
-        about = {"source": spec.source if spec else "", "noise": recipe is not None and not user}
+        about = {"source": sources[i] if i < len(sources) else "", "noise": recipe is not None and not user}
         fill = partial(draw_input, tensor=tensor, reader=known.get(name), kinds=kinds)
         made.inputs.append(picture_of(name, tensor, fill, notes, **about))
         if (kind := kinds.get(name)) is not None and kind.also:
@@ -112,7 +112,7 @@ def picture_of(name: str, tensor: Tensor, fill: Callable[[Picture], None], notes
     except Exception as error:
         picture = Picture(name=name, kind="none", tensor=picture.tensor, **about)
         picture.remarks = [f"It is not drawn: {told(error)}."]
-        notes.append(f"{name} could not be drawn ({told(error)}).")
+        notes.append(f"The tensor {name} could not be drawn ({told(error)}).")
     return picture
 
 
@@ -123,7 +123,7 @@ def attempt(make: Callable[[], Any], what: str, notes: list[str]) -> Any:
     except Undrawable:
         return None
     except (Exception, SystemExit) as error:
-        notes.append(f"{what} could not be drawn ({told(error)}).")
+        notes.append(f"{what[0].upper()}{what[1:]} could not be drawn ({told(error)}).")
         return None
 
 
