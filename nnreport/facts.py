@@ -836,6 +836,8 @@ class OptimizerRun(Record):
     """Its parameters hold other values than at first; None if that was not looked at."""
     closure: bool = False
     """It is stepped with a closure (LBFGS)."""
+    frozen: int = 0
+    """Tensors that it holds and that ask for no gradient, at the end."""
     orphans: list[str] = []
     """Parameters that it holds and that have left the model since it was made, by the name they had then."""
     orphan_tensors: int = 0
