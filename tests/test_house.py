@@ -67,6 +67,13 @@ def test_the_inspector_knows_neither_checks_nor_pages():
         assert not wrong, f"{path.name} imports {wrong}"
 
 
+def test_comparisons_know_reports_and_neither_pages_nor_inspector():
+    allowed = ("nnreport.facts", "nnreport.finding", "nnreport.report", "nnreport.compare", "nnreport.checks.registry")
+    for path in files("compare"):
+        wrong = {name for name in all_imported(path) if name.startswith("nnreport") and not name.startswith(allowed)}
+        assert not wrong, f"{path.name} imports {wrong}"
+
+
 def test_only_the_inspector_imports_torch():
     for path in PACKAGE.rglob("*.py"):
         if "inspector" not in path.parts and path.name != "api.py":
