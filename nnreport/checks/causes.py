@@ -89,7 +89,28 @@ STARVED = "no-gradient vanishing-gradient update-too-small"
 WILD = "loss-diverges loss-oscillates exploding-gradient update-too-large"
 """The steps are too long."""
 
+UNTRAINED = (
+    "underfitting cannot-overfit loss-floor loss-oscillates learning-rate-low no-gradient vanishing-gradient update-too-small "
+    "identical-layers"
+)
+"""Nothing, or not all, is trained."""
+
 TABLE: tuple[Row, ...] = (
+    # a training loop that does not do what it should: the model is what it was, and cannot be blamed
+    row("stale-optimizer", f"optimizer-misses-parameters missing-backward missing-step {UNTRAINED}", raises=True),
+    row("missing-backward", f"missing-step {UNTRAINED}", raises=True),
+    row("missing-step", UNTRAINED, raises=True),
+    row(
+        "missing-zero-grad",
+        f"loss-diverges loss-oscillates exploding-gradient update-too-large learning-rate-high non-finite dead-relu underfitting "
+        f"overfitting saturated-activation collapsed-features {UNTRAINED}",
+        raises=True,
+    ),
+    row("optimizer-misses-parameters", f"exploding-gradient underfitting no-gradient update-too-small {WILD}", raises=True),
+    row("repeated-batch", "overfitting", raises=True),
+    row("data-not-shuffled", f"overfitting {WILD}"),
+    row("rank-mismatch", f"overfitting {WILD}"),
+    row("script-error", "missing-step"),
     # nothing runs
     row("missing-super-init", "construction-error forward-error", raises=True),
     row("construction-error", "forward-error backward-error"),
