@@ -47,6 +47,11 @@ class Capture:
         self.agreed = self.compared = 0
         self.nonfinite: NonFinite | None = None
 
+    @property
+    def full(self) -> bool:
+        """Nothing more is wanted."""
+        return self.described and (len(self.batches) >= BATCHES or self.size > LARGEST)
+
     def inputs(self, watch: ModelWatch, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any], step: int) -> None:
         """A forward that may be trained on begins: its inputs are copied, for the script may write into them."""
         self.waiting.clear()
@@ -58,8 +63,7 @@ class Capture:
         self.waiting[id(forward)] = copied(args), copied(kwargs)
 
     def output(self, forward: Forward, output: Any) -> None:
-        if not self.described:
-            self.outputs[id(forward)] = output
+        self.outputs[id(forward)] = output
 
     def describe(self, calls: list[LossCall], latest: Any, roots: list[Tensor], step: int) -> None:
         """A backward pass begins: the loss is described at the first, and the batch kept of the first few."""

@@ -19,7 +19,16 @@ WRAPPERS = {
 
 def modules_alive() -> list[nn.Module]:
     """Every module in memory. The class is asked, never the object: a lazy proxy would import what it stands for."""
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), nn.Module)]
+    known: dict[type, bool] = {}
+    found = []
+    for thing in gc.get_objects():
+        cls = type(thing)
+        wanted = known.get(cls)
+        if wanted is None:
+            wanted = known[cls] = issubclass(cls, nn.Module)
+        if wanted:
+            found.append(thing)
+    return found
 
 
 def outermost(parameters: Iterable[Tensor]) -> list[nn.Module]:

@@ -7,8 +7,8 @@ from nnreport.inspector.watching.forwards import Forward, ModelWatch
 from nnreport.inspector.watching.log import Log
 
 EVERY_STEP = 0.9
-"""Forwards without a backward pass in so large a share of the steps are part of the training step (a teacher, a first pass that is
-cached), unless something speaks for an evaluation: another loader, or a loss that nothing is done with."""
+"""Forwards without a backward pass in so large a share of the steps are part of the training step (a teacher, a first pass that
+is cached), unless something speaks for an evaluation: another loader, or a loss that nothing is done with."""
 
 
 class Phase:

@@ -160,7 +160,9 @@ class ModelWatch:
         root = self.root()
         kept = set(self.entries)
         if root is not None:
-            kept |= {id(root), *(id(child) for child in root.children())}
+            kept.add(id(root))
+            if "" not in self.entries.values():  # it is called in parts, and evaluation may call others
+                kept.update(id(child) for child in root.children())
         known = set(self.names)
         for key in [key for key in self.handles if key not in kept and key in known]:
             for handle in self.handles.pop(key):

@@ -27,7 +27,7 @@ def gather_run(watcher: Watcher) -> Run:
         every=watcher.every,
         steps=watcher.steps,
         seconds=watcher.ended - watcher.started if watcher.started is not None else 0.0,
-        overhead=watcher.overhead,
+        overhead=watcher.own.seconds,
         main=main,
         backwards=watcher.backwards,
         graphs_alive=watcher.graphs.alive,
@@ -164,8 +164,8 @@ def gather_probe(watcher: Watcher, prefix: str = "") -> Probe | None:
         cut = len(prefix)
         probe.parameters = [msgspec.structs.replace(s, name=s.name[cut:]) for s in probe.parameters]
         probe.activations = [msgspec.structs.replace(s, module=s.module[cut:]) for s in probe.activations]
-    optimizer = owner.optimizer()
-    rate = owner.rates.last if owner.rates.values else owner.settings.get("lr")
+    given = owner.settings.get("lr")
+    rate = owner.rates.values[0] if owner.rates.values else float(given) if isinstance(given, (int, float)) else 0.0
     root = model.watch.root()
     held = {id(p) for p in owner.parameters()}
     probe.optimizer = OptimizerInfo(
@@ -173,12 +173,11 @@ def gather_probe(watcher: Watcher, prefix: str = "") -> Probe | None:
         user=True,
         source="given",
         settings=dict(owner.settings),
-        learning_rate=float(owner.rates.values[0] if owner.rates.values else rate or 0.0),
+        learning_rate=rate,
         parameters=len(held),
         missing=[n for n, p in root.named_parameters() if p.requires_grad and id(p) not in held][:MOST_NAMES] if root else [],
         location=owner.location,
     )
-    del optimizer
     probe.data = data_info(watcher)
     probe.nonfinite = nonfinite(watcher, owner.losses.values)
     return probe

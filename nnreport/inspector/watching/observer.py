@@ -1,4 +1,4 @@
-"""What is measured inside the model at the observed steps: activations, gradients, updates; the instruments are the probe's own."""
+"""What is measured inside the model at the observed steps: activations, gradients, updates, with the probe's own instruments."""
 
 from __future__ import annotations
 

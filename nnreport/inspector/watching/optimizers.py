@@ -42,11 +42,17 @@ class Witness:
         self.kept = self.cleared = False
         self.arrived = 0
         self.handles: list[Any] = []
-        if parameter.is_leaf and parameter.requires_grad:
-            self.handles = [
-                parameter.register_hook(self.before),
-                parameter.register_post_accumulate_grad_hook(self.after),
-            ]
+        self.attach(everything=True)
+
+    def attach(self, everything: bool) -> None:
+        """Hooks for a step that is followed, or only the one that counts backward passes."""
+        self.release()
+        parameter = self.parameter()
+        if parameter is None or not parameter.is_leaf or not parameter.requires_grad:
+            return
+        self.handles.append(parameter.register_post_accumulate_grad_hook(self.after))
+        if everything:
+            self.handles.append(parameter.register_hook(self.before))
 
     def before(self, gradient: Tensor) -> None:
         """A gradient is about to be added to what is there."""
@@ -101,8 +107,7 @@ class Witness:
         self.kept = self.cleared = False
         self.arrived = 0
         parameter = self.parameter()
-        owner = self.owner()
-        if owner is not None and owner.following and parameter is not None:
+        if parameter is not None:
             self.remember(parameter)
 
     def release(self) -> None:
@@ -181,9 +186,16 @@ class OptimizerWatch:
             rate = optimizer.param_groups[0].get("lr")
             if isinstance(rate, (int, float)):
                 self.rates.add(self.steps - 1, float(rate))
-        self.following = follow or self.steps < FOLLOWED
-        for witness in self.witnesses:
-            witness.new_step()
+        following = follow or self.steps < FOLLOWED
+        if following != self.following:  # a step that nobody looks at runs without our hooks, but for the one that counts
+            self.following = following
+            for witness in self.witnesses:
+                witness.attach(everything=True) if following else witness.release()
+            if not following and self.witnesses:
+                self.witnesses[0].attach(everything=False)
+        if following:
+            for witness in self.witnesses:
+                witness.new_step()
 
     def moved(self) -> bool | None:
         """Do its parameters hold other values than at first?"""

@@ -131,7 +131,7 @@ class ScriptSession:
         self.describe(run)
         if self.failure is not None:
             self.emit(FailureEvent(failure=self.failure))
-        for fault in self.watcher.faults:
+        for fault in self.watcher.own.faults:
             self.emit(FaultEvent(stage="watch", traceback=fault))
         self.emit(FactEvent(run=run))
         look_at_model(self.watcher, run, self.job, self.emit)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import traceback
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +41,27 @@ MOST_CALLS = 8
 """Losses of one step that are told apart."""
 LABELLED = 200
 """Steps whose labels are gathered."""
+MOST_FAULTS = 5
+
+
+class Own:
+    """Our own work: timed, and a fault in it is remembered, never raised into the script."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.seconds = 0.0
+        self.start = 0.0
+
+    def __enter__(self) -> None:
+        self.start = perf_counter()
+
+    def __exit__(self, kind: Any, fault: BaseException | None, trace: Any) -> bool:
+        self.seconds += perf_counter() - self.start
+        if fault is None or not isinstance(fault, Exception):
+            return False
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append("".join(traceback.format_exception(fault)))
+        return True
 
 
 class TrainedModel:
@@ -101,13 +123,13 @@ class Watcher:
         self.losses = Log()
         self.step_seconds = Log()
         self.scale = Log()
-        self.faults: list[str] = []
+        self.own = Own()
         self.in_backward = 0
         self.backwards = self.skipped = 0
         self.scaler = False
-        self.pending: list[Tensor] = []
+        self.pending: list[float | Tensor] = []
         """Losses whose backward pass ran since the last step."""
-        self.group: list[Tensor] = []
+        self.group: list[float | Tensor] = []
         """The losses of the last step: a second optimizer may step on the same."""
         self.fresh = False
         self.calls: list[LossCall] = []
@@ -117,7 +139,6 @@ class Watcher:
         self.ended = 0.0
         self.last_step: float | None = None
         self.evaluated = False
-        self.overhead = 0.0
         self.nonfinite_step: int | None = None
         self.listeners: list[Any] = []
         """Told of forwards and backward passes, too (the breakpoints)."""
@@ -161,28 +182,13 @@ class Watcher:
         """Is this the process and thread that is watched?"""
         return self.on and os.getpid() == self.pid and threading.get_ident() == self.thread
 
-    @contextmanager
-    def own(self) -> Iterator[None]:
-        """Our own work: timed, and a fault in it is remembered, never raised into the script."""
-        start = perf_counter()
-        try:
-            with torch.no_grad():
-                yield
-        except Exception as fault:
-            import traceback
-
-            if len(self.faults) < 5:
-                self.faults.append("".join(traceback.format_exception(fault)))
-        finally:
-            self.overhead += perf_counter() - start
-
     # ------------------------------------------------------------------------------------------------ optimizers
 
     def wrap_init(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if self.on and os.getpid() == self.pid and len(self.optimizers) < MOST_OPTIMIZERS:
-                with self.own():
+                with self.own:
                     self.optimizer_made(optimizer, sys._getframe(1))
 
         return __init__
@@ -267,7 +273,7 @@ class Watcher:
         return next(model for model in self.models if model.watch is watch)
 
     def forward_begun(self, watch: ModelWatch, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        with self.own():
+        with self.own:
             model = self.model_of(watch)
             step = model.step
             if self.latest is not None:
@@ -279,24 +285,24 @@ class Watcher:
                 watch.training_calls.add((watch.train_forwards, forward.training, forward.grad))
                 forward.location = caller()
             if forward.grad:
-                self.capture.inputs(watch, forward, args, kwargs, step)
+                if not self.capture.full:
+                    self.capture.inputs(watch, forward, args, kwargs, step)
                 if is_observed(step, self.every):
                     model.observer.forward_begins(forward.size)
-                    return
         for listener in self.listeners:
             listener.forward_begun(model, forward)
 
     def forward_ended(self, watch: ModelWatch, forward: Forward, output: Any) -> None:
-        with self.own():
+        with self.own:
             model = self.model_of(watch)
             model.observer.forward_ends()
             model.open.append(forward)
             self.latest = (model, forward)
-            if forward.grad:
+            if forward.grad and not self.capture.described:
                 self.capture.output(forward, output)
 
     def loss_called(self, call: LossCall) -> None:
-        with self.own():
+        with self.own:
             if self.latest is not None and call.result.numel() == 1:
                 self.latest[1].losses.append(call.result.detach())
             if call.result.requires_grad and len(self.calls) < MOST_CALLS:
@@ -310,7 +316,7 @@ class Watcher:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or self.in_backward or not self.active():
                 return original(tensors, *args, **kwargs)
-            with self.own():
+            with self.own:
                 self.backward_begins([tensors] if isinstance(tensors, Tensor) else list(tensors))
             self.in_backward += 1
             try:
@@ -326,11 +332,14 @@ class Watcher:
         """Of the forwards since the last backward pass, the last ones that built a graph are trained on, the rest evaluated."""
         self.backwards += 1
         self.fresh = True
-        scalars = [root.detach() for root in roots if root.numel() == 1]
-        self.pending.extend(scalars)
-        step = max((w.steps for w in self.optimizers), default=0)
-        for scalar in scalars:
-            if self.nonfinite_step is None and scalar.device.type == "cpu" and not bool(torch.isfinite(scalar)):
+        step = self.steps
+        for root in roots:
+            if root.numel() != 1:
+                continue
+            loss = root.detach()
+            value: float | Tensor = float(loss) if loss.device.type == "cpu" else loss.clone()
+            self.pending.append(value)
+            if isinstance(value, float) and not math.isfinite(value) and self.nonfinite_step is None:
                 self.nonfinite_step = step
                 self.capture.not_finite(self.latest, self.calls, step)
         if roots and (step < 100 or is_observed(step, self.every)):
@@ -350,8 +359,9 @@ class Watcher:
             )
             if target is not None:
                 self.labels.add(target)
-        if self.calls or self.latest is not None:
-            self.capture.describe(self.calls, self.latest, roots, step)
+        if not self.capture.full and self.latest is not None:
+            with torch.no_grad():
+                self.capture.describe(self.calls, self.latest, roots, step)
 
     def close_interval(self, model: TrainedModel, trained: list[Forward]) -> None:
         """The forwards since the last backward pass are told apart."""
@@ -376,12 +386,12 @@ class Watcher:
         if watch is None:
             if len(self.optimizers) >= MOST_OPTIMIZERS:
                 return None
-            with self.own():
+            with self.own:
                 watch = self.optimizer_made(optimizer, sys._getframe(1))
             if watch is None:
                 return None
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        with self.own():
+        with self.own:
             if watch.steps == 0:
                 self.first_step(watch)
             watch.before_step(callable(closure))
@@ -395,7 +405,7 @@ class Watcher:
             result = closure()
             if first[0]:
                 first[0] = False
-                with self.own():
+                with self.own:
                     watch.after_closure()
                     self.gradients_ready(watch)
             return result
@@ -423,16 +433,16 @@ class Watcher:
         if self.fresh or not self.group:
             self.group, self.pending, self.fresh = self.pending, [], False
         if self.group:
-            total = self.group[0] if len(self.group) == 1 else torch.stack([g.reshape(()).float() for g in self.group]).sum()
+            total = self.group[0] if len(self.group) == 1 else sum(g if isinstance(g, float) else g.sum() for g in self.group)
             watch.losses.add(watch.steps, total)
             if watch is self.leader:
                 self.losses.add(watch.steps, total)
         if is_observed(watch.steps, self.every):
-            for model in self.models:
-                if model.primary is not None and model.primary() is watch:
-                    model.observer.before_step(watch.steps)
-        if watch.steps in (0, 1, 2, 5, 10, 20) or is_observed(watch.steps, self.every):
-            self.look_for_unheld()
+            with torch.no_grad():
+                for model in self.models:
+                    if model.primary is not None and model.primary() is watch:
+                        model.observer.before_step(watch.steps)
+                self.look_for_unheld()
 
     def after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Global hook after every step."""
@@ -442,11 +452,12 @@ class Watcher:
         if watch is None:
             return
         step = watch.steps
-        with self.own():
+        with self.own:
             for model in self.models:
                 if model.primary is not None and model.primary() is watch:
                     if is_observed(step, self.every):
-                        model.observer.after_step(step)
+                        with torch.no_grad():
+                            model.observer.after_step(step)
                     model.watch.stepped(model.last, step)
                     model.last = None
             watch.after_step(is_observed(step + 1, self.every))
@@ -456,7 +467,7 @@ class Watcher:
                     self.graphs.look(step)
         if watch is self.leader:
             if self.on_step is not None:
-                self.on_step(watch.steps, float(self.group[0]) if self.group and self.group[0].device.type == "cpu" else None)
+                self.on_step(watch.steps, self.group[0] if self.group and isinstance(self.group[0], float) else None)
             if self.limit is not None and watch.steps >= self.limit and self.on_limit is not None:
                 self.on_limit()
 
