@@ -136,18 +136,18 @@ def loss(old: Report, new: Report, differs: Collection[str]) -> Quantity:
     broken = [isinstance(end[1], str) for end in (before, after)]
     if before == after:
         made.state = "same"
-    elif why := conditions(tuple(name for name in TRAINING if name != "seed"), differs):
+    elif why := conditions(TRAINING, differs):
         made.state, made.reason = "incomparable", why
     elif broken[0] != broken[1]:
         made.state, made.reason = "changed", "not finite" if broken[1] else "finite now"
     elif any(broken) or any(isinstance(value, str) for value in (*before, *after)):
         made.state = "same" if before[1] == after[1] else "noise"
     else:
-        judge(made, before, after, "seed" in differs)
+        judge(made, before, after)
     return made
 
 
-def judge(made: Quantity, before: tuple[Number, Number], after: tuple[Number, Number], seeds: bool) -> None:
+def judge(made: Quantity, before: tuple[Number, Number], after: tuple[Number, Number]) -> None:
     """Finite losses: is another share of the first one left?"""
     first = (float(before[0]), float(before[1]))
     second = (float(after[0]), float(after[1]))
@@ -157,12 +157,10 @@ def judge(made: Quantity, before: tuple[Number, Number], after: tuple[Number, Nu
     elif changed:
         shares = [f"{100 * end[1] / end[0]:.3g} %" for end in (first, second)]
         made.state, made.reason = "changed", f"{shares[1]} of the first loss is left, before {shares[0]}"
-        if seeds:
-            made.reason += "; the seeds differ"
     elif noise.equal(first[1], second[1]):
         made.state = "same"
     else:
-        made.state, made.reason = "noise", "another seed alone does as much"
+        made.state, made.reason = "noise", "another start alone does as much"
 
 
 def ends(probe: Probe | None) -> tuple[Number, Number] | None:

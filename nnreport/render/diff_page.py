@@ -138,13 +138,13 @@ def methods(comparison: Comparison) -> list[tuple[str, str]]:
         (
             "Time",
             f"A change if a step differs by more than {noise.TIME:g} times, as measured and after division by what unchanged "
-            f"layers took; by {noise.TIME_ALONE:g} times where none can tell.{seen} Two runs of one model on one machine differ "
-            "by up to 2.4 times.",
+            f"layers took, and by more where those took longer or shorter; {noise.TIME_ALONE:g} times where none can tell.{seen} "
+            "On a busy machine two runs of one model differ by 3.7 times.",
         ),
         (
             "Loss",
             f"What is left of the first loss at the end, as a share of it, must differ by more than {noise.LOSS:g}; between "
-            "seeds of one model it does by 0.018.",
+            "seeds of one model it does by 0.12.",
         ),
     ]
 
