@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 from sample_net import Net
+from sample_pictures import photographs, texts
 
 from nnreport.facts import (
     ActivationSeries,
@@ -52,7 +53,7 @@ from nnreport.facts import (
 from nnreport.finding import Finding, Outcome
 from nnreport.report import ModelSummary, Report
 
-STAGES = ("environment", "load", "tree", "source", "inputs", "trace", "weights", "probe", "experiments", "profile")
+STAGES = ("environment", "load", "tree", "source", "inputs", "trace", "weights", "pictures", "probe", "experiments", "profile")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 """A name that must never become markup."""
 
@@ -411,7 +412,9 @@ def medium() -> Report:
                     y = net.linear(f"{path}.mlp.2", y, 96)
                 x = net.op("add", x, y)
     x = net.norm("norm", x)
-    return whole("TinyGPT", *net.finish(net.linear("head", x, 1000, bias=False)))
+    report = whole("TinyGPT", *net.finish(net.linear("head", x, 1000, bias=False)))
+    report.facts.pictures = texts()
+    return report
 
 
 def large(blocks: int = 83) -> Report:
@@ -432,7 +435,9 @@ def large(blocks: int = 83) -> Report:
                     skip = net.conv(f"{path}.skip", x, width, 1, stride) if stride == 2 else x
                     x = net.op("relu", net.op("add", y, skip))
     x = net.op("flatten", net.op("adaptive_avg_pool2d", x, shape=[1, 128, 1, 1]), shape=[1, 128])
-    return whole("DeepNet", *net.finish(net.linear("fc", x, 10)))
+    report = whole("DeepNet", *net.finish(net.linear("fc", x, 10)))
+    report.facts.pictures = photographs()
+    return report
 
 
 def hostile() -> Report:
@@ -471,6 +476,7 @@ def hostile() -> Report:
     report.model.name = HOSTILE
     report.facts.target.name = HOSTILE
     report.facts.notes.append(HOSTILE)
+    report.facts.pictures = photographs(HOSTILE)
     report.facts.failures.append(Failure(phase="backward", exception="RuntimeError", message=HOSTILE, module=HOSTILE))
     return report
 

@@ -16,6 +16,11 @@ def plain(values: Sequence[Number | None]) -> list[float]:
     return [math.nan if (value := format.finite(each)) is None else value for each in values]
 
 
+def escaped(name: str) -> str:
+    """A name of the model's, shortened, as matplotlib shows it and does not set it as mathematics."""
+    return format.elide(name, 32).replace("$", r"\$")
+
+
 def log_if(axes: Any, values: Sequence[float], wanted: bool) -> None:
     """A logarithmic axis where it is wanted and something is positive."""
     if wanted and any(value > 0 for value in values):
@@ -73,7 +78,7 @@ def flow(figure: Any, probe: Probe) -> None:
         axes.plot(values, marker="o" if len(some) <= 60 else None, label=f"step {probe.observed[i]}")
         log_if(axes, values, True)
     if len(some) <= 24:
-        axes.set_xticks(range(len(some)), [series.name.replace("$", r"\$") for series in some], rotation=90)
+        axes.set_xticks(range(len(some)), [escaped(series.name) for series in some], rotation=90)
         axes.set_xlabel("parameter, input to output")
     else:
         axes.set_xlabel(f"parameter, input to output (0 … {len(some) - 1})")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nnreport.facts import Number, Probe, Profile, Weights
 from nnreport.render import format
-from nnreport.render.figures_curves import plain
+from nnreport.render.figures_curves import escaped, plain
 from nnreport.render.page_training import activation_name
 
 ROWS = 40
@@ -24,11 +24,6 @@ class HeatMap(NamedTuple):
     rows: list[Sequence[Number]]
     log: bool = False
     ends: tuple[float | None, float | None] = (None, None)
-
-
-def escaped(name: str) -> str:
-    """A name of the model's as matplotlib shows it and does not set it as mathematics."""
-    return format.elide(name, 40).replace("$", r"\$")
 
 
 def heat_maps(probe: Probe) -> dict[str, HeatMap]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from nnreport.facts import Filters, Maps, Picture, Pictures, Raster
 from nnreport.render import format
-from nnreport.render.figures_curves import plain
-from nnreport.render.figures_layers import escaped
+from nnreport.render.figures_curves import escaped, plain
 from nnreport.render.pictures_png import BROKEN, TOP, levels
 
 
