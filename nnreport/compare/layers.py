@@ -170,12 +170,8 @@ def checkpoint_problem(old: Facts, new: Facts) -> str:
     missing = sum(name not in before for name in after)
     unexpected = sum(name not in after for name in before)
     shapes = sum(name in after and after[name] != shape for name, shape in before.items())
-    parts = [
-        f"{n:,} {word}"
-        for n, word in ((missing, "keys missing"), (unexpected, "keys unexpected"), (shapes, "tensors of another shape"))
-        if n
-    ]
-    return f"{', '.join(parts)}" if parts else ""
+    counts = {"key{} missing": missing, "key{} unexpected": unexpected, "tensor{} of another shape": shapes}
+    return ", ".join(f"{n:,} {words.format('' if n == 1 else 's')}" for words, n in counts.items() if n)
 
 
 def names_of(facts: Facts) -> dict[str, list[int]]:

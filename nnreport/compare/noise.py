@@ -23,7 +23,7 @@ was as fast both times; it grows with the factor between the two."""
 TIME_ALONE = 5.0
 """The same where no unchanged layer tells what the machine did (measured: 3.7)."""
 SEEN = 0.25
-"""Share of a step that unchanged layers must take in both reports to speak for the machine."""
+"""Share of a step that unchanged layers must take in both reports to speak for the machine. Of a small step most is overhead."""
 MEMORY = 0.02
 """Relative difference of the bytes of a step: allocators round (measured on the CPU: none)."""
 LOSS = 0.2
@@ -50,9 +50,7 @@ def machine_factor(old: Facts, new: Facts, a: Forest, b: Forest, pairs: dict[str
             continue
         first += one.forward + one.backward
         second += two.forward + two.backward
-    whole = sum(cost.forward + cost.backward for cost in before.values())
-    again = sum(cost.forward + cost.backward for cost in after.values())
-    if first <= 0 or second <= 0 or first < SEEN * whole or second < SEEN * again:
+    if min(first, second) <= 0 or first < SEEN * old.profile.step or second < SEEN * new.profile.step:
         return None
     return second / first
 

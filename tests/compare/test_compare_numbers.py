@@ -67,8 +67,22 @@ def slower(report: Report, step: float, layers: float) -> None:
     ],
 )
 def test_time_is_judged_after_what_the_machine_did(step: float, layers: float, wanted: str):
-    assert state(*pair(lambda report: slower(report, step, layers)), "step") == wanted
-    assert state(*pair(lambda report: slower(report, step, layers)), "throughput") == wanted
+    old, new = small(), small()
+    for report in (old, new):
+        profile = report.facts.profile
+        profile.step = 1.2 * sum(cost.forward + cost.backward for cost in profile.modules)
+    slower(new, step, layers)
+    assert state(old, new, "step") == wanted
+    assert state(old, new, "throughput") == wanted
+
+
+def test_layers_that_are_a_small_part_of_the_step_do_not_speak_for_the_machine():
+    old, new = small(), small()
+    for report in (old, new):
+        report.facts.profile.step = 10 * sum(cost.forward + cost.backward for cost in report.facts.profile.modules)
+    slower(new, 2.0, 1.0)
+    assert compare(old, new).machine is None
+    assert state(old, new, "step") == "noise"
 
 
 def test_forward_and_backward_alone_are_not_judged():
