@@ -11,8 +11,8 @@ from collections import deque
 
 from nnreport.compare.forest import Forest
 
-CELLS = 1_500_000
-"""Pairs of children that are weighed against each other in one container (a second); beyond, equal ones are matched in order."""
+CELLS = 300_000
+"""Pairs of children that are weighed against each other in one container (seconds); beyond, equal ones are matched in order."""
 EQUAL, NAME, SAME_CLASS, FAMILY, PLACE = 4.0, 0.5, 1.5, 0.8, 0.3
 """What an alignment gains by a pair that is equal in all, has one name, one class, one family, or one place in lists of one
 length. Only their order matters: two equal pairs beat any one pair; a pair of one class beats a replacement."""

@@ -160,7 +160,7 @@ def judge(made: Quantity, before: tuple[Number, Number], after: tuple[Number, Nu
     elif noise.equal(first[1], second[1]):
         made.state = "same"
     else:
-        made.state, made.reason = "noise", "another start alone does as much"
+        made.state, made.reason = "noise", "another random start differs by as much"
 
 
 def ends(probe: Probe | None) -> tuple[Number, Number] | None:

@@ -160,3 +160,8 @@ def test_ten_thousand_layers_take_seconds():
     assert time.perf_counter() - start < 10
     assert sum(kind == "removed" for kind, _, _ in found) == 10
     assert not [each for each in found if each[0] in ("reshaped", "retyped", "added")]
+
+
+def test_a_long_sequential_of_which_every_layer_is_wider_is_reshaped_not_rebuilt():
+    old, new = grow({"l": [linear(8, 1 + i) for i in range(600)]}), grow({"l": [linear(8, 1001 + i) for i in range(600)]})
+    assert {kind for kind, _, _ in told(old, new)} == {"reshaped"}
