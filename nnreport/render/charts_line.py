@@ -12,6 +12,10 @@ from nnreport.render.charts_base import DASHES, SERIES, Chart, Scale, log_ticks,
 from nnreport.render.svg import ERROR, FAINT, INK, MUTED, RULE, label, num, picture, tag, title
 
 
+MARKS = 60
+"""Values of a sparse series that are marked, each by a dot."""
+
+
 class Line(NamedTuple):
     """One series; entries that are None or not finite are gaps."""
 
@@ -19,6 +23,8 @@ class Line(NamedTuple):
     values: Sequence[Number | None]
     style: int = -1
     """Index of its colour and dash; −1: its place."""
+    sparse: bool = False
+    """It has values at some of the steps only: those are joined, and marked if they are few."""
 
 
 class Level(NamedTuple):
@@ -125,17 +131,18 @@ def _x_axis(
 def _curve(s: Line, place: int, x: Sequence[float], xs: Scale, ys: Scale, log: bool, top: float, alone: bool) -> str:
     style = (s.style if s.style >= 0 else place) % len(SERIES)
     path, pen, dots, lost = [], False, [], None
+    marked = s.sparse and sum(value is not None for value in s.values) <= MARKS
     for at, raw in zip(x, s.values, strict=False):
         value = format.finite(raw)
         if value is None or (log and value <= 0):
-            pen = False
+            pen = pen and s.sparse and raw is None
             if isinstance(raw, str) and lost is None:
                 lost = (at, raw)
             continue
         path.append(f"{'L' if pen else 'M'}{num(xs(at))} {num(ys(value))}")
         pen = True
-        if len(s.values) == 1:
-            dots.append(tag("circle", class_=f"f{style}", cx=xs(at), cy=ys(value), r=3.5, fill=SERIES[style]))
+        if len(s.values) == 1 or marked:
+            dots.append(tag("circle", class_=f"f{style}", cx=xs(at), cy=ys(value), r=2.5 if marked else 3.5, fill=SERIES[style]))
     out = tag(
         "path",
         class_=f"s{style}",

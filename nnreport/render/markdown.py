@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from nnreport.facts import Location
 from nnreport.finding import Finding
-from nnreport.render import format, gfm
+from nnreport.render import format, gfm, watched
 from nnreport.render.mermaid import overview
 from nnreport.render.plain import shorten, sparkline
 from nnreport.render.view import key_numbers, verdict
@@ -151,8 +151,19 @@ def loss_section(report: Report) -> str:
     if probe.optimizer and probe.optimizer.name:
         how.append(f"{gfm.text(probe.optimizer.name)}, learning rate {probe.optimizer.learning_rate:g}")
     data = "your data" if probe.data and probe.data.user else "one synthetic batch"
+    if report.facts.run is not None:
+        return run_section(report, ends, how)
     by = f" ({', '.join(how)})" if how else ""
     return f"### Training\n\n`{sparkline(probe.losses)}` loss {ends} in {format.plural(probe.done, 'step')} on {data}{by}"
+
+
+def run_section(report: Report, ends: str, how: list[str]) -> str:
+    """The watched script: what ran, its curve, its numbers."""
+    run = report.facts.run
+    assert run is not None
+    curve = f"`{sparkline(run.losses.values)}` loss {ends}" + (f" ({', '.join(how)})" if how else "")
+    pairs = [[gfm.text(name), gfm.text(value)] for name, value in watched.numbers(run)]
+    return f"### Training\n\n{gfm.text(watched.words(report.facts))}\n\n{curve}\n\n{gfm.table(['', ''], pairs)}"
 
 
 def time_section(report: Report) -> str:

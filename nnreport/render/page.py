@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nnreport.render import diff_page, format, page_findings, page_method, page_profile, page_training
+from nnreport.render import diff_page, format, page_findings, page_method, page_profile, page_training, watched
 from nnreport.render.charts import Chart, strips
 from nnreport.render.diagram import Diagram, Place, diagram
 from nnreport.render.diagram_draw import KINDS
@@ -83,19 +83,39 @@ def distributions(parameters: list[WeightRow]) -> Chart | None:
 
 
 def training(report: Report) -> dict[str, Any] | None:
-    """The charts of the probe; None where there was none."""
-    probe = report.facts.probe
-    if probe is None or not (probe.losses or probe.parameters or probe.activations):
+    """The charts of the probe, or of the watched run; None where there was none."""
+    facts = report.facts
+    probe = facts.probe
+    if facts.run is None and (probe is None or not (probe.losses or probe.parameters or probe.activations)):
         return None
+    shown: dict[str, Any] = {"probe": probe, "run": run(report)}
+    if probe is not None:
+        shown |= {"depth": page_training.depth_chart(probe), "maps": page_training.heat_maps(probe)}
+    if probe is not None and facts.run is None:
+        shown |= {
+            "loss": page_training.loss_charts(facts),
+            "wide": page_training.wide(probe.losses),
+            "rates": page_training.rate_chart(facts),
+            "norm": page_training.norm_chart(probe),
+            "dead": page_training.dead_chart(probe),
+        }
+    return shown
+
+
+def run(report: Report) -> dict[str, Any] | None:
+    """The watched script; None where there was none."""
+    seen = report.facts.run
+    if seen is None:
+        return None
+    half = page_training.HALF
     return {
-        "probe": probe,
-        "loss": page_training.loss_charts(report.facts),
-        "wide": page_training.wide(probe.losses),
-        "rates": page_training.rate_chart(report.facts),
-        "norm": page_training.norm_chart(probe),
-        "depth": page_training.depth_chart(probe),
-        "maps": page_training.heat_maps(probe),
-        "dead": page_training.dead_chart(probe),
+        "words": watched.words(report.facts),
+        "numbers": watched.numbers(seen),
+        "loss": [watched.loss_chart(report.facts, log, half) for log in (False, True)],
+        "wide": watched.wide(seen),
+        "charts": watched.further_charts(seen, half),
+        "tables": watched.tables(seen),
+        "seen": seen.seen,
     }
 
 

@@ -65,6 +65,8 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
     said = []
     if not probe.losses and probe.reason:
         return [("Probe", probe.reason)]
+    if probe.watched:
+        return _watched(probe)
     done = f"{probe.done} of {probe.steps} steps" if probe.done != probe.steps else format.plural(probe.done, "step")
     early = f" {probe.reason}" if probe.reason else ""
     said.append(
@@ -93,6 +95,20 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
     if any(series.dead is not None for series in probe.activations):
         samples = max(series.dead_samples for series in probe.activations)
         said.append(("Dead units", f"A unit is dead if it was zero at every position of all {samples} samples of fresh batches."))
+    return said
+
+
+def _watched(probe: Probe) -> list[tuple[str, str]]:
+    looked = format.plural(len(probe.observed), "step")
+    said = [
+        ("Run", f"The script's own training, {format.plural(probe.done, 'step')}; nothing was added to it, no copy was trained."),
+        ("Series", f"Gradients, updates and activations were looked at in {looked}, each with its own batch."),
+    ]
+    if probe.loss:
+        said.append(("Loss", f"{probe.loss.name}: {probe.loss.reason.rstrip('.')}."))
+    said.append(
+        ("Model", "Diagram, FLOPs, weights and time by module are of the model as the watch left it, on the first batch.")
+    )
     return said
 
 

@@ -22,6 +22,7 @@ from nnreport.render.paper_tables import (
     method_rows,
     operator_table,
     parameter_lines,
+    run_tables,
     stage_rows,
     training_rows,
 )
@@ -70,6 +71,7 @@ def content(report: Report) -> dict[str, Any]:
         "pictures": pictures(facts),
         "tables": tables,
         "training": training_rows(facts),
+        "run_tables": run_tables(facts),
         "stages": stage_rows(report),
         "failed": report.failed_stages,
         "notes": facts.notes,

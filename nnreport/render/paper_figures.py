@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nnreport.facts import ActivationSeries, Facts, Number
-from nnreport.render import format
+from nnreport.render import format, watched
 from nnreport.render.charts import Bar, Chart, Level, Line, bars, heatmap, line, strips
 from nnreport.render.diagram import Drawn, diagram
 from nnreport.report import Report
@@ -32,6 +32,7 @@ STRIPS = 55
 """Parameters in one figure of distributions: what fits a page."""
 STRIP_FIGURES = 3
 BARS = 20
+RUN_WIDTH = 720
 ZERO_KINDS = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "GELU", "SiLU", "Mish", "ELU", "Hardswish", "Threshold")
 
 
@@ -142,12 +143,15 @@ def window(svg: str, top: float, width: float, height: float) -> str:
 def training(facts: Facts) -> list[Figure]:
     """Loss, gradient norm, and layers × steps for gradients, updates and activations."""
     probe = facts.probe
-    if probe is None:
-        return []
     charts = []
-    if len(probe.losses) > 1:
+    if facts.run is not None:
+        drawn = watched.loss_chart(facts, watched.wide(facts.run), RUN_WIDTH)
+        charts = [chart for chart in (drawn, *watched.further_charts(facts.run, RUN_WIDTH)) if chart is not None]
+    if probe is None:
+        return [chart_figure(chart) for chart in charts]
+    if len(probe.losses) > 1 and facts.run is None:
         charts.append(loss_chart(facts))
-    if probe.gradient_norms:
+    if probe.gradient_norms and facts.run is None:
         steps = list(range(len(probe.gradient_norms)))
         norm = Line("gradient norm", probe.gradient_norms)
         charts.append(line("Norm of the whole gradient", [norm], steps, y_label="norm", log=True, height=200))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nnreport.facts import Facts, Module, TensorInfo
-from nnreport.render import format
+from nnreport.render import format, watched
 from nnreport.render.plain import visible
 from nnreport.report import Report
 
@@ -176,15 +176,27 @@ def memory_table(facts: Facts) -> Table | None:
     return Table("Memory of one training step", ["Part", "Size"], rows, (1,)) if rows else None
 
 
+def run_tables(facts: Facts) -> list[Table]:
+    """Models, optimizers, loaders, evaluations and ranks of a watched script."""
+    if facts.run is None:
+        return []
+    return [
+        Table(grid.title, grid.head, [Row([visible(cell) for cell in row]) for row in grid.rows])
+        for grid in watched.tables(facts.run)
+    ]
+
+
 # --------------------------------------------------------------------------------------------------------------- pairs
 
 
 def training_rows(facts: Facts) -> list[tuple[str, str]]:
     """How the copy was trained, and what came of it."""
     probe = facts.probe
-    if probe is None:
-        return []
     rows = []
+    if facts.run is not None:
+        rows = [("The run", watched.words(facts)), *watched.numbers(facts.run)]
+    if probe is None:
+        return [(name, visible(value)) for name, value in rows]
     if probe.data:
         rows.append(("Data", f"{'yours: ' if probe.data.user else ''}{probe.data.source or 'synthetic'}; batch of {probe.batch}"))
     if probe.loss:
@@ -192,7 +204,7 @@ def training_rows(facts: Facts) -> list[tuple[str, str]]:
     if probe.optimizer:
         settings = ", ".join(f"{name}={format.setting(value)}" for name, value in probe.optimizer.settings.items())
         rows.append(("Optimizer", f"{probe.optimizer.name}({settings}), {probe.optimizer.source}"))
-    if probe.losses:
+    if probe.losses and facts.run is None:
         ends = f"{format.number(probe.losses[0], 4)} → {format.number(probe.losses[-1], 4)}"
         rows.append(("Loss over the steps", f"{ends} in {probe.done} of {probe.steps} steps"))
     if len(probe.eval_losses) == 2:

@@ -72,7 +72,10 @@ def _flops(report: Report) -> KeyNumber:
 
 
 def _step(report: Report) -> KeyNumber:
-    profile = report.facts.profile
+    profile, run = report.facts.profile, report.facts.run
+    if run is not None and run.step_median:
+        note = f"{format.short(run.samples_per_second)} samples/s" if run.samples_per_second else "median"
+        return KeyNumber("training step", format.seconds(run.step_median), note)
     if profile is None or not profile.step:
         return KeyNumber("training step", format.NOTHING, why_missing(report, "profile", "probe", "load"))
     rate = f"{format.short(profile.throughput)} samples/s" if profile.throughput else f"batch {profile.batch}"
@@ -95,6 +98,10 @@ def _loss(report: Report) -> KeyNumber:
     if probe is None or not probe.losses:
         return KeyNumber("loss", format.NOTHING, (probe.reason if probe else "")[:60] or why_missing(report, "probe", "load"))
     first, last = probe.losses[0], probe.losses[-1]
+    run = report.facts.run
+    if run is not None:
+        checked = f", validation {figure(run.validation.values[-1])}" if run.validation.values else ""
+        return KeyNumber("loss", f"{figure(first)} → {figure(last)}", f"in {format.plural(probe.done, 'step')}{checked}")
     return KeyNumber("loss", f"{figure(first)} → {figure(last)}", f"in {format.plural(probe.done, 'step')} on one batch")
 
 
