@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from nnreport.facts import (
+    Break,
     Environment,
     Experiments,
     Failure,
@@ -67,6 +68,12 @@ class StepEvent(Event, tag="step"):
     loss: Number
 
 
+class BreakEvent(Event, tag="break"):
+    """A breakpoint was hit."""
+
+    hit: Break
+
+
 class NoteEvent(Event, tag="note"):
     """A sentence for the reader about how the facts were got."""
 
@@ -96,7 +103,9 @@ class DoneEvent(Event, tag="done"):
     """Everything was sent."""
 
 
-AnyEvent = StageEvent | FactEvent | FailureEvent | StepEvent | NoteEvent | UsageEvent | FaultEvent | ScriptEvent | DoneEvent
+AnyEvent = (
+    StageEvent | FactEvent | FailureEvent | StepEvent | BreakEvent | NoteEvent | UsageEvent | FaultEvent | ScriptEvent | DoneEvent
+)
 
 encoder = msgspec.json.Encoder()
 decoder = msgspec.json.Decoder(AnyEvent)

@@ -22,6 +22,7 @@ import psutil
 from nnreport.errors import UsageError
 from nnreport.events import (
     AnyEvent,
+    BreakEvent,
     DoneEvent,
     FactEvent,
     FailureEvent,
@@ -82,6 +83,8 @@ class Collector:
             self.stages[event.stage.name] = event.stage
         elif isinstance(event, FailureEvent):
             self.facts.failures.append(event.failure)
+        elif isinstance(event, BreakEvent):
+            self.facts.breaks.append(event.hit)
         elif isinstance(event, NoteEvent):
             if event.text not in self.facts.notes:
                 self.facts.notes.append(event.text)
