@@ -12,6 +12,8 @@ from nnreport.render.pictures_panel import HALF, WHOLE, Panel, Table, chart
 from nnreport.render.pictures_tiles import Drawn, channels, classes, ends, plane, samples, stacked, strip
 from nnreport.render.svg import label, tag
 
+MOST_SAMPLES = 64
+"""Names of samples that are made, whatever a file claims to hold."""
 CLASS_LOSSES = ("cross_entropy", "nll", "surrogate", "custom", "")
 """Losses after which the entries of an output are taken for classes."""
 NOISE = "Noise, as no --data was given: it shows no picture, text or sound of yours."
@@ -72,7 +74,7 @@ def within(found: Range | None) -> str:
 
 def draw(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, Table | list, bool]:
     """(drawing, what is seen in words, table, over the whole width) of a picture."""
-    shown = each.raster.shape[0] if each.raster and each.raster.shape else 0
+    shown = min(each.raster.shape[0], MOST_SAMPLES) if each.raster and each.raster.shape else 0
     names = sample_names(known, shown)
     if each.kind == "image" and each.raster:
         count = format.plural(each.raster.shape[0], "sample") if len(each.raster.shape) == 4 else ""
@@ -88,7 +90,7 @@ def draw(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, 
         parts = [channels(each.raster, HALF)]
         if each.second:
             seen += "; below, which channel is largest where"
-            parts.append(classes(each.second, sample_names(known, each.second.shape[0]), HALF))
+            parts.append(classes(each.second, sample_names(known, min(each.second.shape[0], MOST_SAMPLES)), HALF))
         return pieces(parts), seen, [], False
     if each.kind == "classes" and each.raster:
         return classes(each.raster, names, HALF), "the class of each place", [], False
