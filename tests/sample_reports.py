@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from sample_net import Net
 from sample_pictures import photographs, texts
+from sample_runs import run_of
 
 from nnreport.facts import (
     ActivationSeries,
@@ -40,6 +41,7 @@ from nnreport.facts import (
     Range,
     RateTrial,
     Reach,
+    Run,
     SourceClass,
     SourceFile,
     Stage,
@@ -617,7 +619,34 @@ def nothing() -> Report:
     )
 
 
+def watched(name: str = "SimpleNet", script: str = "train.py") -> Report:
+    """A training script on two ranks, of which SimpleNet is one of two models."""
+    report = small()
+    facts = report.facts
+    assert facts.probe is not None
+    facts.run = run_of(script, name)
+    facts.probe.watched = True
+    facts.probe.losses = facts.run.losses.values
+    facts.probe.done = facts.probe.steps = facts.run.steps
+    facts.probe.observed = [10 * i for i in range(len(facts.probe.observed))]
+    facts.probe.gradient_norms = facts.run.gradient_norms.values[: len(facts.probe.observed)]
+    return report
+
+
+def watched_hostile() -> Report:
+    """The same with names that must never become markup."""
+    return watched(HOSTILE, f"{HOSTILE}.py")
+
+
+def watched_idle() -> Report:
+    """A script in which no optimizer made a step."""
+    report = nothing()
+    report.facts.run = Run(script="train.py", status=1, seen=["One model was called, and no optimizer was made."])
+    return report
+
+
 def every() -> dict[str, Callable[[], Report]]:
     """All of them by name."""
     makers = (small, healthy, medium, large, hostile, weights_only, no_probe, forward_failed, not_finite, nothing)
+    makers += (watched, watched_hostile, watched_idle)
     return {maker.__name__: maker for maker in makers}

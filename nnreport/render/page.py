@@ -88,7 +88,7 @@ def training(report: Report) -> dict[str, Any] | None:
     probe = facts.probe
     if facts.run is None and (probe is None or not (probe.losses or probe.parameters or probe.activations)):
         return None
-    shown: dict[str, Any] = {"probe": probe, "run": run(report)}
+    shown: dict[str, Any] = {"probe": probe, "run": run(report), "depth": None, "maps": []}
     if probe is not None:
         shown |= {"depth": page_training.depth_chart(probe), "maps": page_training.heat_maps(probe)}
     if probe is not None and facts.run is None:
