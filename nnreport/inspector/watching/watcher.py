@@ -27,6 +27,7 @@ from nnreport.inspector.watching.evaluations import Evaluations
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
 from nnreport.inspector.watching.graphs import Graphs
 from nnreport.inspector.watching.labels import Labels
+from nnreport.inspector.watching.listener import Listener
 from nnreport.inspector.watching.loaders import Loaders
 from nnreport.inspector.watching.log import Log
 from nnreport.inspector.watching.losses import LossCall, place, wrap_losses
@@ -140,8 +141,8 @@ class Watcher:
         self.last_step: float | None = None
         self.evaluated = False
         self.nonfinite_step: int | None = None
-        self.listeners: list[Any] = []
-        """Told of forwards and backward passes, too (the breakpoints)."""
+        self.listeners: list[Listener] = []
+        """Told of all this, too (the breakpoints)."""
 
     # ------------------------------------------------------------------------------------------------ on and off
 
@@ -230,6 +231,8 @@ class Watcher:
         model = TrainedModel(watch, ModelObserver(root, activations=not watch.compiled))
         watch.variable = variable_name(root, frame) or variable_name(module, frame)
         self.models.append(model)
+        for listener in self.listeners:
+            listener.model_found(model)
         return model
 
     def watch_of(self, optimizer: Any) -> OptimizerWatch | None:
@@ -300,6 +303,8 @@ class Watcher:
             self.latest = (model, forward)
             if forward.grad and not self.capture.described:
                 self.capture.output(forward, output)
+        for listener in self.listeners:
+            listener.forward_ended(model, forward, output)
 
     def loss_called(self, call: LossCall) -> None:
         with self.own:
@@ -309,6 +314,8 @@ class Watcher:
                 if not self.capture.described:
                     call.location = place()
                 self.calls.append(call)
+        for listener in self.listeners:
+            listener.loss_computed(call)
 
     # ------------------------------------------------------------------------------------------- backward passes
 
@@ -316,15 +323,21 @@ class Watcher:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or self.in_backward or not self.active():
                 return original(tensors, *args, **kwargs)
+            roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
             with self.own:
-                self.backward_begins([tensors] if isinstance(tensors, Tensor) else list(tensors))
+                self.backward_begins(roots)
+            for listener in self.listeners:
+                listener.backward_begun(roots)
             self.in_backward += 1
             try:
-                return original(tensors, *args, **kwargs)
+                result = original(tensors, *args, **kwargs)
             finally:
                 self.in_backward -= 1
                 self.reached.clear()
                 self.calls.clear()
+            for listener in self.listeners:
+                listener.backward_ended(roots)
+            return result
 
         return backward
 
@@ -398,6 +411,8 @@ class Watcher:
             if not callable(closure):
                 self.gradients_ready(watch)
         if not callable(closure):
+            for listener in self.listeners:
+                listener.before_step(watch)
             return None
         first = [True]
 
@@ -408,6 +423,8 @@ class Watcher:
                 with self.own:
                     watch.after_closure()
                     self.gradients_ready(watch)
+                for listener in self.listeners:
+                    listener.before_step(watch)
             return result
 
         if "closure" in kwargs:
@@ -465,6 +482,8 @@ class Watcher:
                 self.timed(step)
                 if is_observed(step, self.every):
                     self.graphs.look(step)
+        for listener in self.listeners:
+            listener.after_step(watch)
         if watch is self.leader:
             if self.on_step is not None:
                 self.on_step(watch.steps, self.group[0] if self.group and isinstance(self.group[0], float) else None)
