@@ -2,64 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sample_reports
-
-from nnreport.render import html
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the page is not tried in a browser")
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="no Chromium on the path (or in $CHROMIUM): the page is not tried in a browser"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("pages")
-    made = {}
-    for name, maker in sample_reports.every().items():
-        made[name] = folder / f"{name}.html"
-        made[name].write_text(html.render(maker()), "utf-8")
-    return made
-
-
-@pytest.fixture
-def show(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Any]]:
-    """Opens a sample; at the end there must be no complaint on the console and no request but the page itself."""
-    contexts, complaints = [], []
-
-    def opened(name: str, hash: str = "", width: int = 1280, **more: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **more)
-        contexts.append(context)
-        page = context.new_page()
-        address = files[name].as_uri()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if request.url.split("#")[0] == address else complaints.append(request.url))
-        page.goto(address + hash)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def crumbs(page: Any) -> str:
