@@ -12,6 +12,7 @@ def methods(facts: Facts) -> list[tuple[str, str]]:
     return [
         *_structure(facts),
         *_graph(facts),
+        *_pictures(facts),
         *(_probe(facts.probe) if facts.probe else []),
         *_experiments(facts),
         *_profile(facts),
@@ -59,6 +60,15 @@ def _graph(facts: Facts) -> list[tuple[str, str]]:
     )
     said.append(("FLOPs", f"Counted operation by operation from the recorded shapes; one multiply-add is 2 FLOPs.{lower}"))
     return said
+
+
+def _pictures(facts: Facts) -> list[tuple[str, str]]:
+    known = facts.pictures
+    if known is None:
+        return []
+    ran = "Output and maps are of one forward pass of a copy in eval mode, before any training here. " if known.outputs else ""
+    cut = "Pictures are averaged down and kept in 255 steps. --no-pictures leaves them out."
+    return [("Pictures", f"A few samples of {'the user’s data' if known.user else 'the given input'}. {ran}{cut}")]
 
 
 def _probe(probe: Probe) -> list[tuple[str, str]]:

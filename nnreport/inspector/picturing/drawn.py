@@ -13,7 +13,7 @@ from nnreport.inspector.picturing.rasters import Undrawable, ends, picked, plain
 from nnreport.inspector.picturing.sound import envelope, spectrogram
 
 SAMPLES = 4
-PIXELS = 12_288
+PIXELS = 10_800
 """Values of all samples of one image together; it is what a page can bear."""
 SIDE = 64
 """Longest side of an image or a map, in pixels; :data:`NOISE_SIDE` where it shows nothing but noise."""
@@ -66,7 +66,7 @@ def images(picture: Picture, tensor: Tensor, kind: Kind) -> None:
     tensor = arranged(tensor[0] if tensor.dim() == 5 else tensor, kind.axes)
     many = tensor.shape[1] not in IMAGE_CHANNELS
     picture.kind = "channels" if many else "image"
-    count = 1 if many or picture.noise else SAMPLES if max(tensor.shape[2:]) <= SIDE // 2 else SAMPLES // 2
+    count = 1 if many or picture.noise else samples_of(tensor.shape)
     shown = plain(thinned(tensor[:count, :CHANNELS]))
     if shown.shape[1] == 3 and not picture.noise and (remark := interleaved(shown)):
         picture.warnings.append(remark)
@@ -75,6 +75,12 @@ def images(picture: Picture, tensor: Tensor, kind: Kind) -> None:
     picture.raster = raster(small, *scale_of(small, tensor.dtype))
     if many and tensor.shape[1] > CHANNELS:
         picture.length = int(tensor.shape[1])
+
+
+def samples_of(shape: torch.Size) -> int:
+    """How many samples of [N, C, y, x] are drawn: as many small ones as fit whole, two of large ones."""
+    each = shape[1] * shape[2] * shape[3]
+    return max(SAMPLES // 2, min(SAMPLES, PIXELS // max(1, each)))
 
 
 def thinned(images: Tensor) -> Tensor:
