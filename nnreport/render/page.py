@@ -70,16 +70,24 @@ def page(report: Report) -> dict[str, Any]:
 
 
 def distributions(parameters: list[WeightRow]) -> Chart | None:
-    """All parameters at one glance, the largest ones if they are very many."""
+    """All parameters at one glance, the largest ones if they are very many; those that hold one value throughout (the weights and
+    biases of a fresh norm) are told in words, as their ones and zeros would press all others into a line."""
     some = [row.stats for row in parameters if row.stats.count]
+    drawn = [stats for stats in some if stats.minimum != stats.maximum] or some
     if not some:
         return None
-    if len(some) > STRIPS:
-        least = sorted((stats.count for stats in some), reverse=True)[STRIPS - 1]
-        drawn = [stats for stats in some if stats.count >= least][:STRIPS]
-        chart = strips("Distribution of each parameter", drawn, width=page_training.WHOLE)
-        return chart._replace(note=f"The {len(drawn)} largest of {len(some):,} are drawn; the table has all.")
-    return strips("Distribution of each parameter", some, width=page_training.WHOLE)
+    said = []
+    if len(drawn) > STRIPS:
+        said.append(f"The {STRIPS} largest of {len(drawn):,} are drawn.")
+        least = sorted((stats.count for stats in drawn), reverse=True)[STRIPS - 1]
+        drawn = [stats for stats in drawn if stats.count >= least][:STRIPS]
+    constants = [stats for stats in some if stats.minimum == stats.maximum and drawn is not some]
+    if constants:
+        values = dict.fromkeys(format.number(stats.minimum) for stats in constants)
+        throughout = f" ({' or '.join(values)})" if len(values) < 4 else ""
+        said.append(f"{len(constants):,} more hold one value throughout{throughout}.")
+    chart = strips("Distribution of each parameter", drawn, width=page_training.WHOLE)
+    return chart._replace(note=" ".join([*said, "The table has all."])) if said else chart
 
 
 def training(report: Report) -> dict[str, Any] | None:

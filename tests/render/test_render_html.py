@@ -241,6 +241,22 @@ def test_every_chart_has_its_numbers_in_a_table(pages: dict[str, str]) -> None:
     ]
 
 
+def test_parameters_of_one_value_do_not_press_the_others_into_a_line() -> None:
+    report = sample_reports.small()
+    assert report.facts.weights
+    stats = report.facts.weights.stats
+    for each, value in ((stats[1], 1.0), (stats[3], 0.0)):
+        each.minimum = each.maximum = each.mean = value
+        each.std = 0.0
+    (figure,) = re.findall(r'<figure class="chart" data-kind="strips".*?</figure>', html.render(report), re.S)
+    assert "2 more hold one value throughout (1 or 0). The table has all." in figure
+    assert f">{stats[0].name}<" in figure
+    assert f">{stats[1].name}<" not in figure
+    for each in stats:
+        each.minimum = each.maximum = 0.0
+    assert "one value throughout" not in html.render(report), "where nothing else is there, they are drawn"
+
+
 def test_the_frozen_and_the_tied_are_marked() -> None:
     report = sample_reports.small()
     report.facts.tree.modules[1].trainable = 0
