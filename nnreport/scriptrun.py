@@ -47,7 +47,7 @@ class ScriptRun:
         self.status: int | None = None
         self.family: dict[int, psutil.Process] = {}
         read, write = os.pipe()
-        command = [sys.executable, "-m", "nnreport.inspector.watching", msgspec.json.encode(job).decode(), str(write)]
+        command = [sys.executable, "-m", "nnreport.scriptchild", msgspec.json.encode(job).decode(), str(write)]
         self.child = subprocess.Popen(command, pass_fds=(write,))
         os.close(write)
         self.reader = threading.Thread(target=self.read_events, args=(os.fdopen(read, "rb"),), daemon=True)

@@ -28,6 +28,22 @@ class Bytes(click.ParamType):
         return size
 
 
+def breakpoints(values: tuple[str, ...]) -> list[str]:
+    """The breakpoints of ``--break-on``, each checked.
+
+    Raises:
+        UsageError: one that does not exist.
+    """
+    from nnreport.breakspec import parse_breaks
+
+    slugs = None
+    if any("finding:" in value for value in values):
+        from nnreport.checks.registry import all_checks
+
+        slugs = [check.slug for check in all_checks()]
+    return [spec.text for spec in parse_breaks(values, slugs)]
+
+
 def names(values: tuple[str, ...]) -> list[str]:
     """Comma lists flattened; every name must be a check or a group.
 

@@ -11,7 +11,7 @@ import click
 
 from nnreport.cli import report
 from nnreport.cli.config import read_config
-from nnreport.cli.options import names
+from nnreport.cli.options import breakpoints, names
 from nnreport.job import ScriptJob
 
 SHARED = (
@@ -59,6 +59,13 @@ class RunCommand(click.Command):
     metavar="K",
     help="Look into the model at every K-th step. [default: often at first, rarer later]",
 )
+@click.option(
+    "--break-on",
+    multiple=True,
+    metavar="WHAT",
+    help="Stop in the debugger at nan, explode, dead, error, forward:PATH, backward:PATH, finding:SLUG or step:N; repeat for "
+    "several. Without a terminal it becomes a finding.",
+)
 @click.option("--no-look", is_flag=True, help="Do not run the model again after the watch: no diagram, no FLOPs, no experiments.")
 def command(**options: Any) -> int:
     """Run a training script unchanged, watch how it trains, and write the report of that run: loss, gradients, updates,
@@ -68,6 +75,7 @@ def command(**options: Any) -> int:
 
     options["select"], options["ignore"] = names(options["select"]), names(options["ignore"])
     check_outputs(list(options["outputs"]))
+    options["break_on"] = breakpoints(options["break_on"])
     if options["stop"] and not options["steps"]:
         raise click.UsageError("--stop ends the script after --steps N; say how many")
     run = ScriptRun(job_of(options), Quiet())
@@ -86,6 +94,7 @@ def job_of(options: dict[str, Any]) -> ScriptJob:
         steps=options["steps"],
         stop=options["stop"],
         every=options["every"] or 0,
+        break_on=options["break_on"],
         probe=not options["no_look"],
         pictures=not options["no_pictures"],
         seed=options["seed"],

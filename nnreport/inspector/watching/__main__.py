@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -45,14 +47,18 @@ class Pipe:
                     return
 
 
-def main() -> None:
-    """Reads the job from ``argv[1]`` and the pipe's descriptor from ``argv[2]``, runs the script, and looks at its model."""
+def main(judge: Callable[[str, Any], tuple[Any, str]] | None = None) -> None:
+    """Reads the job from ``argv[1]`` and the pipe's descriptor from ``argv[2]``, runs the script, and looks at its model.
+
+    Args:
+        judge: asks a check what it would say, for a breakpoint.
+    """
     job = msgspec.json.decode(sys.argv[1], type=ScriptJob)
     pipe = Pipe(int(sys.argv[2]))
     die_with_parent()
     from nnreport.inspector.watching.session import ScriptSession
 
-    session = ScriptSession(job, pipe)
+    session = ScriptSession(job, pipe, judge)
     on_import("torch", session.torch_arrived)
     guard_exit(session)
     pipe(ScriptEvent())

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nnreport.errors import UsageError
+from nnreport.inspector.breaking.quit import DebuggerQuit
 from nnreport.job import ScriptJob
 
 
@@ -96,6 +97,8 @@ def status_of(error: BaseException | None) -> int:
             return error.code & 0xFF
         print(error.code, file=sys.stderr)
         return 1
+    if isinstance(error, DebuggerQuit):
+        return 130
     sys.excepthook(type(error), error, users_part(error.__traceback__))
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 

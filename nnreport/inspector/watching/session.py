@@ -14,6 +14,7 @@ from nnreport.facts import Failure, number
 from nnreport.job import ScriptJob
 
 if TYPE_CHECKING:
+    from nnreport.inspector.breaking.breakpoints import Breakpoints
     from nnreport.inspector.watching.watcher import Watcher
 
 STEP_EVENTS = 0.1
@@ -33,11 +34,15 @@ class ScriptSession:
     Args:
         job: what is asked for.
         emit: takes each event.
+        judge: asks a check, for a breakpoint.
     """
 
-    def __init__(self, job: ScriptJob, emit: Callable[[AnyEvent], None]) -> None:
-        self.job, self.emit = job, emit
+    def __init__(
+        self, job: ScriptJob, emit: Callable[[AnyEvent], None], judge: Callable[[str, Any], tuple[Any, str]] | None = None
+    ) -> None:
+        self.job, self.emit, self.judge = job, emit, judge
         self.watcher: Watcher | None = None
+        self.breakpoints: Breakpoints | None = None
         self.imported = self.finished = self.exiting = False
         self.status: int | None = None
         self.failure: Failure | None = None
@@ -54,6 +59,12 @@ class ScriptSession:
 
         self.watcher = Watcher(self.job.steps, self.job.every, on_limit=self.limit_reached, on_step=self.step_made)
         self.watcher.install()
+        if self.job.break_on:
+            from nnreport.breakspec import parse_breaks
+            from nnreport.inspector.breaking.breakpoints import Breakpoints
+
+            specs = parse_breaks(self.job.break_on)
+            self.breakpoints = Breakpoints(specs, self.watcher, self.emit, self.judge, self.job.seed).install()
 
     def step_made(self, step: int, loss: float | None) -> None:
         """Tells of a step now and then, and sends the state of the run."""
@@ -96,6 +107,9 @@ class ScriptSession:
             return
         from nnreport.inspector.watching.failures import script_failure
 
+        if self.breakpoints is not None:
+            with contextlib.suppress(KeyboardInterrupt):  # `q`: the script is over anyway
+                self.breakpoints.failed(error)
         try:
             self.failure = script_failure(error, self.watcher)
         except Exception:
@@ -113,6 +127,8 @@ class ScriptSession:
                 self.emit(FailureEvent(failure=self.failure))
             return
         try:
+            if self.breakpoints is not None:
+                self.breakpoints.release()
             self.watcher.release()
             with quiet():
                 self.look()

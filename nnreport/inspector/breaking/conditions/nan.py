@@ -1,0 +1,162 @@
+"""``nan``: the first operation that emits a NaN or an infinity that nobody asked for, forward or backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnreport.facts import Location
+from nnreport.inspector.breaking.condition import Condition
+from nnreport.inspector.breaking.hit import Hit, label
+from nnreport.inspector.breaking.operations import Operation
+from nnreport.inspector.locate import location_at
+from nnreport.inspector.training.dead import RESHAPES
+from nnreport.inspector.training.nonfinite import MASKING, bad, floating, literal_infinity
+from nnreport.inspector.training.outputs import named_tensors
+
+KEY = "nnreport"
+"""Under which a node of the autograd graph knows the operation that built it."""
+UNWRITTEN = frozenset(("empty_like", "new_empty", "empty_strided", "resize", "new_tensor", "ones", "rand", "randn"))
+"""Operations that give memory with whatever was in it, or what they were told to."""
+
+
+class NotFinite(Condition):
+    """An infinity that the author wrote (a mask of ``-inf``), or that came of one, does not count; nor does a NaN that is only
+    moved about. Under a GradScaler infinite gradients are part of the game: the backward pass is not looked at."""
+
+    operations = modules = True
+
+    def operation(self, operation: Operation) -> Hit | None:
+        outputs = operation.outputs
+        for output in outputs:
+            if output.grad_fn is not None and torch.is_grad_enabled():
+                self.remember(output, operation)
+        broken = [t for t in outputs if bad([t.detach()])]
+        if not broken or operation.name in MASKING or operation.name in UNWRITTEN:
+            return None
+        output = broken[0].detach()
+        inputs = [t for t in operation.inputs if t is not broken[0]]
+        came = [t for t in inputs if bad([t.detach()])]
+        nan, infinite = int(output.isnan().sum()), int(output.isinf().sum())
+        if not nan and (came or operation.spoilt or literal_infinity((operation.args, operation.kwargs))):
+            return None
+        already = any(bool(t.detach().isnan().any()) for t in came)
+        if already and operation.name in RESHAPES:
+            return None
+        path = self.breakpoints.path
+        what = f"{operation.name} in {label(path)} gives {counted(nan, infinite, output.numel())}"
+        what += ", for it was given NaN" if already else ""
+        here = {"output": operation.output, "inputs": operation.inputs, "module": self.breakpoints.module}
+        return Hit(
+            text=what,
+            phase="forward" if self.breakpoints.inside else "loss",
+            module=path,
+            operation=operation.name,
+            here=here,
+            values={"nan": nan, "inf": infinite, "count": output.numel()},
+        )
+
+    def module_ended(self, path: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Hit | None:
+        """What no operation showed: a custom ``autograd.Function``, a compiled or scripted module."""
+        for _, tensor in named_tensors(output):
+            if floating(tensor) and bool(tensor.detach().isnan().any()):
+                if any(bool(t.detach().isnan().any()) for _, t in named_tensors((args, kwargs)) if floating(t)):
+                    return None
+                nan = int(tensor.detach().isnan().sum())
+                return Hit(
+                    text=f"{type(module).__name__} {label(path)} gives {counted(nan, 0, tensor.numel())}",
+                    phase="forward",
+                    module=path,
+                    cls=type(module).__name__,
+                    here={"output": output, "inputs": args, "module": module},
+                    values={"nan": nan, "count": tensor.numel()},
+                )
+        return None
+
+    # -------------------------------------------------------------------------------------------------------- backward
+
+    def remember(self, output: Tensor, operation: Operation) -> None:
+        """The node knows which line built it. As autograd's anomaly mode does, but without its ending the script."""
+        frame = self.breakpoints.user_frame()
+        place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
+        node: Any = output.grad_fn
+        node.metadata[KEY] = (operation.name, self.breakpoints.path, place)
+
+    def backward_begun(self, roots: list[Tensor]) -> Hit | None:
+        for root in roots:
+            if floating(root) and bad([root.detach()]):
+                nan, infinite = int(root.detach().isnan().sum()), int(root.detach().isinf().sum())
+                return Hit(
+                    text=f"the loss is not finite: {counted(nan, infinite, root.numel())}",
+                    phase="loss",
+                    here={"loss": root},
+                    values={"nan": nan, "inf": infinite, "count": root.numel()},
+                )
+        if not self.breakpoints.scaled:
+            self.follow(roots)
+        return None
+
+    def follow(self, roots: list[Tensor]) -> None:
+        """Looks at each node of the graph as the gradient passes it; a node without a line of its own belongs to the operation
+        that it was reached from (the norm inside ``F.normalize``)."""
+        waiting: list[tuple[Any, Any]] = [(root.grad_fn, None) for root in roots]
+        known: set[Any] = set()
+        while waiting:
+            node, built = waiting.pop()
+            if node is None or node in known:
+                continue
+            known.add(node)
+            built = node.metadata.get(KEY, built)
+            self.hook(node, built)
+            waiting.extend((following, built) for following, _ in node.next_functions)
+
+    def hook(self, node: Any, built: Any) -> None:
+        def seen(given: Any, received: Any) -> None:
+            if self.armed and bad(given) and not bad(received):
+                self.breakpoints.answer(self, self.backward_hit(node, built, given, received))
+
+        self.breakpoints.until_backward_ends(node.register_hook(seen))
+
+    def backward_hit(self, node: Any, built: Any, given: Any, received: Any) -> Hit:
+        """A node was given finite gradients and gives others."""
+        name, path, place = built or (node.name().partition("Backward")[0].lower(), None, None)
+        broken = next(g for g in given if g is not None and floating(g) and bad([g]))
+        nan, infinite = int(broken.isnan().sum()), int(broken.isinf().sum())
+        made: Location | None = location_at(*place) if place else None
+        variable = getattr(node, "variable", None)
+        here: dict[str, Any] = {"gradient": broken, "received": [g for g in received if g is not None]}
+        here.update(saved(node))
+        if variable is not None:
+            here["parameter"] = variable
+        where = f" in {label(path)}" if path is not None else ""
+        return Hit(
+            text=f"the gradient of {name}{where} holds {counted(nan, infinite, broken.numel())}",
+            phase="backward",
+            module=path,
+            operation=node.name(),
+            here=here,
+            values={"nan": nan, "inf": infinite, "count": broken.numel()},
+            made=made,
+        )
+
+
+def saved(node: Any) -> dict[str, Tensor]:
+    """The tensors that the forward kept for this node (``saved_self``); freed or changed ones cannot be read."""
+    found: dict[str, Tensor] = {}
+    for name in dir(node):
+        if name.startswith("_saved_"):
+            try:
+                value = getattr(node, name)
+            except RuntimeError:
+                continue
+            if isinstance(value, Tensor):
+                found[name[1:]] = value
+    return found
+
+
+def counted(nan: int, infinite: int, count: int) -> str:
+    """``3 NaN and 1 infinite value of 32``."""
+    parts = ([f"{nan:,} NaN"] if nan else []) + ([f"{infinite:,} infinite"] if infinite else [])
+    return f"{' and '.join(parts)} of {count:,} value{'' if count == 1 else 's'}"
