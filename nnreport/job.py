@@ -42,6 +42,8 @@ class ScriptJob(msgspec.Struct, kw_only=True, omit_defaults=True):
     """End the script there."""
     every: int = 0
     """Observe every so many steps; 0: often at first, rarer later."""
+    snapshot: float = 3.0
+    """Seconds between two states of the run that are sent on, at least."""
     break_on: list[str] = []
     probe: bool = True
     """False: the model is not run again after the watch."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -26,8 +27,9 @@ from nnreport.session import SIGNALS, Collector, Listener
 
 POLL = 0.5
 """Seconds between looks at the script's own processes."""
-DRAIN = 2.0
-"""Seconds that the last events may take to arrive after the script's process is gone."""
+DRAIN = 30.0
+"""Seconds that the last events may take to be read and told after the script's process is gone."""
+MOST_FAULTS = 5
 PATIENCE = 6.0
 """Seconds that processes of the script's have to notice that it is gone (a loader's workers look every five)."""
 
@@ -40,18 +42,23 @@ class ScriptRun:
         collector: what was seen.
     """
 
-    def __init__(self, job: ScriptJob, listener: Listener) -> None:
-        self.listener = listener
-        self.collector = Collector()
+    def __init__(self, job: ScriptJob, collector: Collector, listeners: Sequence[Listener] = ()) -> None:
+        self.listeners = listeners
+        self.collector = collector
+        self.faults: list[str] = []
+        """Of listeners; none of them may cost the run."""
         self.job = job
         self.status: int | None = None
+        self.queue: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
         self.family: dict[int, psutil.Process] = {}
         read, write = os.pipe()
         command = [sys.executable, "-m", "nnreport.scriptchild", msgspec.json.encode(job).decode(), str(write)]
         self.child = subprocess.Popen(command, pass_fds=(write,))
         os.close(write)
         self.reader = threading.Thread(target=self.read_events, args=(os.fdopen(read, "rb"),), daemon=True)
+        self.teller = threading.Thread(target=self.tell, daemon=True)
         self.reader.start()
+        self.teller.start()
 
     def read_events(self, stream: IO[bytes]) -> None:
         """Feeds the collector until the pipe is closed."""
@@ -61,9 +68,20 @@ class ScriptRun:
             except msgspec.DecodeError as error:
                 event = FaultEvent(stage="stream", traceback=f"an event could not be read: {error}")
             self.collector(event)
-            self.listener.event(event)
+            self.queue.put(event)
             if isinstance(event, ScriptEvent) and event.status is not None:
                 self.status = event.status
+        self.queue.put(None)
+
+    def tell(self) -> None:
+        """Hands the events on to the listeners, in a thread of its own: a full pipe would hold up the script."""
+        while (event := self.queue.get()) is not None:
+            for listener in self.listeners:
+                try:
+                    listener.event(event)
+                except Exception as fault:
+                    if len(self.faults) < MOST_FAULTS:
+                        self.faults.append(f"{type(listener).__name__}: {type(fault).__name__}: {fault}")
 
     def collect(self) -> Collector:
         """Waits for the end of the script and gives everything that was seen.
@@ -81,6 +99,7 @@ class ScriptRun:
                 except KeyboardInterrupt:  # pressed before our handler was there
                     continue
             self.reader.join(DRAIN)
+            self.teller.join(DRAIN)
             self.end_family()
         if self.collector.usage is not None:
             raise UsageError(self.collector.usage)
@@ -103,6 +122,9 @@ class ScriptRun:
         run = self.collector.facts.run
         if run is not None:
             run.status = self.status
+            run.children = len(self.family)
+            if not run.steps and run.children:
+                run.seen.append(children_in_words(run.children))
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
@@ -151,11 +173,10 @@ class ScriptRun:
                 process.terminate()
 
 
-class Quiet:
-    """A listener for whom the script's own output is all there is to see."""
-
-    def event(self, event: AnyEvent) -> None:
-        """Nothing is shown while the script runs."""
-
-    def output(self, line: str) -> None:
-        """The script's output never comes this way."""
+def children_in_words(number: int) -> str:
+    """Of a script that does not train itself: perhaps they do."""
+    start = "A child process was" if number == 1 else f"{number} child processes were"
+    return (
+        f"{start} started; nnreport watches the script's own process only. With torchrun put nnreport behind it: "
+        "torchrun --nproc-per-node 2 -m nnreport run train.py"
+    )
