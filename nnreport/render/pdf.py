@@ -100,7 +100,12 @@ def produce(weasyprint: Any, html: str, saved: bytes, moment: datetime | None, n
 
 def note_on(missing: list[str]) -> str:
     """What a reader is told of characters that no font has."""
-    return f"The PDF shows boxes for characters that no font here has ({', '.join(missing[:8])}): {fonts_for(missing)}"
+    named = ", ".join(missing[:NAMED]) + (f" and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
+    return f"The PDF shows boxes for characters that no font here has ({named}): {fonts_for(missing)}"
+
+
+NAMED = 3
+"""Characters without a font that are named; the others are counted."""
 
 
 def fonts_for(missing: list[str]) -> str:

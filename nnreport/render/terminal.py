@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.style import Style
@@ -169,8 +170,9 @@ def full(finding: Finding, report: Report) -> list[RenderableType]:
     if where and where.text:
         line = visible(where.text.strip())
         start, length = underline(line, finding.module, operation(finding, report))
-        quoted = Text.assemble(line, "\n", " " * start, ("^" * max(1, length), STYLES[finding.severity]))
-        if len(line) > 160:  # a line that wraps cannot be underlined
+        marked = cell_len(line[start : start + length])  # a Chinese character is two columns wide
+        quoted = Text.assemble(line, "\n", " " * cell_len(line[:start]), ("^" * max(1, marked), STYLES[finding.severity]))
+        if cell_len(line) > 160:  # a line that wraps cannot be underlined
             quoted = Text(line)
         found.append(row(Text(f"{number:>{gutter}} │ \n{'':{gutter}} │ ", STYLES["quiet"]), quoted))
     if len(finding.modules) > 1:

@@ -51,6 +51,17 @@ def test_a_finding_is_told_as_a_compiler_does():
     assert text.rstrip().endswith("report: nnreport-SimpleNet.html")
 
 
+def test_wide_characters_are_underlined_where_they_stand():
+    line = "出力 = self.출력(x); y = F.softmax(出力, dim=-1)"
+    finding = Finding(check="c", severity="error", message="m", module="출력", location=Location(path="网.py", line=7, text=line))
+    rows = render(Report(findings=[finding]), 100).splitlines()
+    at = next(i for i, row in enumerate(rows) if line in row)
+    before, marked = "出力 = ", "self.출력(x)"
+    start = cell_len(rows[at][: rows[at].index(line)])
+    assert rows[at + 1].index("^") == start + cell_len(before)
+    assert rows[at + 1].count("^") == cell_len(marked)
+
+
 @pytest.mark.parametrize("make", every().values(), ids=every().keys())
 @pytest.mark.parametrize("width", [30, 60, 100])
 def test_no_line_is_wider_than_asked(make, width):
