@@ -3,6 +3,9 @@
 >>> import nnreport
 >>> report = nnreport.inspect(model, torch.randn(1, 784))
 >>> report.save("report.html")
+>>> with nnreport.watch(model, optimizer) as w:
+...     train(model, optimizer)
+>>> w.report.save("run.html")
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ if TYPE_CHECKING:
     from nnreport.finding import Finding
     from nnreport.report import Report
     from nnreport.store import load
+    from nnreport.watching import watch
 
-__all__ = ["Finding", "NNReportError", "Report", "UsageError", "inspect", "load"]
+__all__ = ["Finding", "NNReportError", "Report", "UsageError", "inspect", "load", "watch"]
 
 _HOMES = {
     "Finding": "finding",
@@ -25,6 +29,7 @@ _HOMES = {
     "UsageError": "errors",
     "inspect": "api",
     "load": "store",
+    "watch": "watching",
 }
 """Public name -> module it lives in; imported on first use, so that the command line answers at once."""
 

@@ -41,8 +41,16 @@ def innermost_module(trace: TracebackType | None) -> nn.Module | None:
 
 
 def _self_of(frame: FrameType) -> Any:
+    """What a method runs on; ``train(model, …)`` is a function, though its first argument has a method of that name."""
     names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
-    return frame.f_locals.get(names[0]) if names else None
+    if not names:
+        return None
+    owner = frame.f_locals.get(names[0])
+    if names[0] == "self":
+        return owner
+    name = frame.f_code.co_name
+    methods = (vars(cls).get(name) for cls in type(owner).__mro__)
+    return owner if any(getattr(method, "__code__", None) is frame.f_code for method in methods) else None
 
 
 def qualified(cls: type) -> str:

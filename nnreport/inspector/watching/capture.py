@@ -33,6 +33,8 @@ class Capture:
 
     def __init__(self) -> None:
         self.described = False
+        self.direct = False
+        """The loss was computed on the model's output as it is."""
         self.batches: list[Batch] = []
         self.entry: Any = None
         """The module through which the first training forward went."""
@@ -108,6 +110,7 @@ class Capture:
             self.arguments = call.arguments
             name = next((n for n, t in named_tensors(output) if t is call.prediction), "") if output is not None else ""
             self.output_info = describe_output(name, call.prediction, size, None)
+            self.direct = found is not None and found[1] is call.prediction
             self.target = describe_target(call.target, batch)
         elif found is not None:
             self.loss = self.loss or LossInfo(

@@ -45,6 +45,16 @@ def outermost(parameters: Iterable[Tensor]) -> list[nn.Module]:
     return sorted(found, key=lambda m: -sum(p.numel() for p in safe_parameters(m)))
 
 
+def with_gradient() -> list[Tensor]:
+    """All parameters in memory that have a gradient."""
+    return [p for module in modules_alive() for p in own_parameters(module) if p.grad is not None]
+
+
+def own_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """Those it holds itself; none where a half-made module cannot say."""
+    return [p for p in (module.__dict__.get("_parameters") or {}).values() if isinstance(p, nn.Parameter)]
+
+
 def safe_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Its parameters; none where a half-made module cannot say."""
     try:

@@ -14,14 +14,14 @@ from nnreport.errors import UsageError
 from nnreport.events import AnyEvent, DoneEvent, FactEvent, NoteEvent
 from nnreport.facts import Run
 from nnreport.inspector.feeding.data import UserData
-from nnreport.inspector.feeding.inputs import sample_of
+from nnreport.inspector.feeding.inputs import Sample, sample_of
 from nnreport.inspector.live import loaded_from_module
 from nnreport.inspector.pipeline import Pipeline, StageSkipped
 from nnreport.inspector.preserve import preserved
 from nnreport.inspector.training.outputs import prediction
 from nnreport.inspector.watching.capture import Capture
 from nnreport.inspector.watching.gather import data_info, gather_probe, main_index
-from nnreport.inspector.watching.watcher import Watcher
+from nnreport.inspector.watching.watcher import INSTALLED, Watcher
 from nnreport.job import Job, ScriptJob
 
 WHOLE = 0.5
@@ -40,18 +40,20 @@ def look_at_model(watcher: Watcher, run: Run, job: ScriptJob, emit: Callable[[An
         probe=job.probe,
         command=job.command,
         steps=job.steps or 30,
+        pictures=job.pictures,
     )
-    with torch.enable_grad(), preserved(job.seed, device), no_autocast():
+    with torch.enable_grad(), preserved(job.seed, device), no_autocast(), unwatched():
         if found is None:
             pipeline = WatchedPipeline(asked, watcher, None, "", emit)
         else:
             pipeline = WatchedPipeline(asked, watcher, *found, emit)
         pipeline.run()
-    if len(run.models) > 1:
-        others = ", ".join(m.variable or m.name for i, m in enumerate(run.models) if i != run.main)
+    trained = [m for i, m in enumerate(run.models) if m.held or i == run.main]
+    if len(trained) > 1:
+        others = ", ".join(m.variable or m.name for m in trained if m is not run.models[run.main])
         emit(
             NoteEvent(
-                text=f"The script trains {len(run.models)} models; this report draws {run.models[run.main].name}, not {others}."
+                text=f"The script trains {len(trained)} models; this report draws {run.models[run.main].name}, not {others}."
             )
         )
 
@@ -67,6 +69,19 @@ def no_autocast() -> Iterator[None]:
     finally:
         for kind, enabled in before:
             torch.set_autocast_enabled(kind, enabled)
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """A watch around this one does not see the look at the model."""
+    others = [each for each in INSTALLED if not each.paused]
+    for each in others:
+        each.paused = True
+    try:
+        yield
+    finally:
+        for each in others:
+            each.paused = False
 
 
 def subject(watcher: Watcher) -> tuple[nn.Module, str] | None:
@@ -130,6 +145,19 @@ class WatchedPipeline(Pipeline):
         except UsageError as error:
             self.emit(NoteEvent(text=f"The model could not be looked at: {error}"))
 
+    def read_weights(self) -> None:
+        """They are what training left: nothing is known of how they were drawn."""
+        from nnreport.inspector.weighing.weights import read_weights
+
+        weights = read_weights(self.model)
+        weights.fresh = weights.fresh and not self.watcher.steps
+        self.emit(FactEvent(weights=weights))
+
+    def needed_sample(self) -> Sample:
+        if not self.job.probe:
+            raise StageSkipped("the model is not to be run again")
+        return super().needed_sample()
+
     def find_inputs(self) -> None:
         if self.sample is None:
             raise StageSkipped("the script calls its model in parts, so there is no one input to run it on")
@@ -150,6 +178,13 @@ class WatchedPipeline(Pipeline):
         self.emit(FactEvent(probe=self.probe))
         if self.sample is not None and self.job.probe and not self.forward_fails and (self.given_loss or self.carries_loss()):
             self.task = self.prepare_task()
+
+    def run_profile(self) -> None:
+        self.needed_sample()
+        self.needs_training()
+        if self.probe is not None and self.probe.done and self.task is None:
+            raise StageSkipped("the script computes its loss in a way that cannot be run again")
+        super().run_profile()
 
     def carries_loss(self) -> bool:
         loss = self.watcher.capture.loss
@@ -177,7 +212,7 @@ def is_wrapper_of(module: Any, model: nn.Module) -> bool:
 def reconstructed(capture: Capture) -> Callable[[Any, Any], Any] | None:
     """``loss(output, target)`` as the script computes it, where that is one loss of torch's on the model's own output."""
     loss = capture.loss
-    if loss is None or len(loss.functional) != 1 or loss.source == "model":
+    if loss is None or len(loss.functional) != 1 or loss.source == "model" or not capture.direct:
         return None
     name, arguments = loss.functional[0], dict(capture.arguments)
     rest = arguments.pop("*", ())

@@ -36,7 +36,6 @@ def gather_run(watcher: Watcher) -> Run:
         scaler=watcher.scaler,
         scale=watcher.scale.series(),
         skipped_steps=watcher.skipped,
-        losses=watcher.losses.series(),
         step_seconds=watcher.step_seconds.series(),
         labels=watcher.labels.record(),
     )
@@ -63,13 +62,22 @@ def gather_run(watcher: Watcher) -> Run:
         if run.step_median and size and model.step:
             run.samples_per_second = size * model.watch.train_forwards / model.step / run.step_median
     leader = watcher.leader
-    run.rates = leader.rates.series() if leader is not None else Series()
+    if leader is not None:
+        run.losses, run.rates = leader.losses.series(), leader.rates.series()
     return run
 
 
 def main_index(watcher: Watcher) -> int:
-    """The model that the report shows: the one with the most trainable parameters of those that were trained."""
-    sizes = [trainable(model) if model.watch.train_forwards or not model.watch.names else -1 for model in watcher.models]
+    """The model that the report shows: the one with the most trainable parameters of those that were trained; one that an
+    optimizer was made for, if there is one, and before that one that the user named."""
+    sizes: list[tuple[bool, bool, int]] = [
+        (
+            model.asked,
+            model.primary is not None,
+            trainable(model) if model.watch.train_forwards or not model.watch.names else -1,
+        )
+        for model in watcher.models
+    ]
     return max(range(len(sizes)), key=sizes.__getitem__) if sizes else 0
 
 
@@ -111,17 +119,14 @@ def optimizer_record(watch: Any, watcher: Watcher) -> OptimizerRun:
     record: OptimizerRun = watch.record()
     held = watch.parameters()
     ids = {id(p) for p in held}
-    now: set[int] = set()
+    record.frozen = sum(not p.requires_grad for p in held)
     for i, model in enumerate(watcher.models):
         root = model.watch.root()
         mine = {id(p) for p in root.parameters()} if root is not None else set()
-        now |= mine
         if ids & mine:
             record.models.append(i)
-    orphans = [(key, name) for key, (name, _) in watch.names.items() if key in ids and key not in now]
-    if watch.steps:
-        record.orphans = [name for _, name in orphans][:MOST_NAMES]
-        record.orphan_tensors = len(orphans)
+    record.orphans = watch.orphans[:MOST_NAMES]
+    record.orphan_tensors = len(watch.orphans)
     return record
 
 

@@ -49,15 +49,17 @@ class Labels:
             return None
         total = len(order)
         squares = sum((n / total) ** 2 for n in shares.values())
+        changes = sum(a != b for a, b in pairwise(order))
         falls = sum(b < a for a, b in pairwise(order))
         return LabelRun(
             labels=total,
             classes=len(shares),
             batches=len(self.batches),
-            changes=sum(a != b for a, b in pairwise(order)),
+            changes=changes,
             expected=(total - 1) * (1 - squares),
             constant=all(batch == self.batches[0] for batch in self.batches),
-            sorted=falls <= max(1, total // 1000),
+            sorted=falls <= max(1, total // 1000)
+            or (2 * falls <= len(self.batches) and falls * len(shares) <= changes + len(shares)),
             per_batch=sum(len(set(batch)) for batch in self.batches) / len(self.batches),
             entropy=-sum(n / total * math.log(n / total) for n in shares.values()),
         )

@@ -14,7 +14,7 @@ from nnreport.inspector.watching.log import Log
 
 FIRST = 3
 """Steps at the beginning that are all observed."""
-SCHEDULE = ((200, 10), (2_000, 50), (20_000, 500), (math.inf, 5_000))
+SCHEDULE = ((60, 10), (1_000, 25), (10_000, 250), (math.inf, 2_500))
 """Up to which step, and every how many steps, a run is observed without ``--every``."""
 MOST = 400
 """Observed steps that are kept."""

@@ -141,6 +141,8 @@ class OptimizerWatch:
         self.closure = False
         self.following = True
         self.counted = -1
+        self.orphans: list[str] = []
+        """Names of the parameters that had left their model at the last look."""
         self.names: dict[int, tuple[str, Any]] = {}
         """id of a parameter -> (its name in the model when the optimizer was made, a weak reference to it)."""
         self.witnesses = [Witness(p, self) for p in witnesses(self.parameters())]

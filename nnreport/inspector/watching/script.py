@@ -26,10 +26,10 @@ def run_script(job: ScriptJob) -> BaseException | None:
     """
     if job.module:
         return run_module(job)
-    path = job.script
-    code = compiled(path)
-    sys.argv = [path, *job.arguments]
-    sys.path[0:1] = [os.path.dirname(os.path.abspath(path))]
+    path = os.path.join(os.getcwd(), job.script)  # absolute, and not tidied, as Python has it
+    code = compiled(job.script, path)
+    sys.argv = [job.script, *job.arguments]
+    first_on_path(os.path.dirname(os.path.realpath(path)))
     main = types.ModuleType("__main__")
     main.__dict__.update(
         __file__=path,
@@ -47,8 +47,15 @@ def run_script(job: ScriptJob) -> BaseException | None:
     return None
 
 
-def compiled(path: str) -> types.CodeType | str:
-    """The script's code; a syntax error is left to be raised as Python would, when it is run.
+def first_on_path(folder: str) -> None:
+    """Where imports are looked for first: in place of the folder that our own start put there, unless Python was told not to
+    (``-P``, ``-I``)."""
+    if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        sys.path[0:1] = [folder]
+
+
+def compiled(path: str, full: str) -> types.CodeType | str:
+    """The script's code, under its full path; a syntax error is left to be raised as Python would, when it is run.
 
     Raises:
         UsageError: it cannot be read.
@@ -64,14 +71,14 @@ def compiled(path: str) -> types.CodeType | str:
     except OSError as error:
         raise UsageError(f"the script {path} cannot be read: {error.strerror}") from None
     try:
-        return compile(source, path, "exec")
+        return compile(source, full, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
-        return "import sys; compile(open(sys.argv[0], 'rb').read(), sys.argv[0], 'exec')"
+        return f"compile(open({full!r}, 'rb').read(), {full!r}, 'exec')"
 
 
 def run_module(job: ScriptJob) -> BaseException | None:
     """``python -m MODULE ARGS``."""
-    sys.path[0:1] = [os.getcwd()]
+    first_on_path(os.getcwd())
     sys.argv = [job.script, *job.arguments]
     try:
         found = importlib.util.find_spec(job.script)

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nnreport.events import AnyEvent, FactEvent, FailureEvent, FaultEvent, NoteEvent, StepEvent
-from nnreport.facts import Failure, number
+from nnreport.events import AnyEvent, FactEvent, FailureEvent, FaultEvent, NoteEvent, StageEvent, StepEvent
+from nnreport.facts import Failure, Run, Stage, number
 from nnreport.job import ScriptJob
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 STEP_EVENTS = 0.1
 """Seconds between two steps that are told of."""
-SNAPSHOT = 3.0
-"""Seconds between two states of the run that are sent on, at least; and no more than this share of the time goes into them:"""
 SHARE = 0.01
+"""Of the time, at most, goes into sending the state of the run on."""
 
 
 class WatchEnded(SystemExit):
@@ -73,7 +72,7 @@ class ScriptSession:
             self.told = now
             known = "nan" if loss is None else number(loss)
             self.emit(StepEvent(step=step, steps=self.job.steps or 0, loss=known))
-        if now - self.sent >= SNAPSHOT and self.cost <= SHARE * (now - self.born):
+        if now - self.sent >= self.job.snapshot and self.cost <= SHARE * (now - self.born):
             self.snapshot()
             self.sent = time.perf_counter()
             self.cost += self.sent - now
@@ -134,7 +133,8 @@ class ScriptSession:
                 self.look()
         except KeyboardInterrupt:
             self.emit(NoteEvent(text="The look at the model was interrupted."))
-        except Exception:
+        except Exception as fault:
+            self.emit(StageEvent(stage=Stage(name="watch", state="failed", error=f"{type(fault).__name__}: {fault}")))
             self.fault("watch")
 
     def look(self) -> None:
@@ -149,11 +149,41 @@ class ScriptSession:
             self.emit(FailureEvent(failure=self.failure))
         for fault in self.watcher.own.faults:
             self.emit(FaultEvent(stage="watch", traceback=fault))
-        self.emit(FactEvent(run=run))
-        look_at_model(self.watcher, run, self.job, self.emit)
+        if not run.steps:
+            self.explain(run)
+        if run.world > 1:
+            from nnreport.inspector.watching.rank import rank_record
 
-    def describe(self, run: Any) -> None:
+            run.ranks = [rank_record(self.watcher, run)]
+        self.emit(FactEvent(run=run))
+        if not run.rank:  # the first process makes the report
+            look_at_model(self.watcher, run, self.job, self.emit)
+
+    def explain(self, run: Run) -> None:
+        """No step was made: what was seen instead, and the model that was called, if there is one, for the report."""
+        from nnreport.inspector.watching.seen import in_words
+
+        assert self.watcher is not None
+        called = self.watcher.called
+        if called is None:
+            return
+        names = [model.watch.cls.__name__ for model in self.watcher.models if model.watch.entries]
+        words = in_words(run, names or [name for name, _ in called.models])
+        run.seen = [f"The script made no optimizer step: {', '.join(words)}."]
+        model = called.largest()
+        if model is not None and not self.watcher.models:
+            from nnreport.inspector.watching.gather import model_record
+
+            found = self.watcher.model_found(model)
+            if found is not None:
+                found.watch.release()
+                run.models = [model_record(found)]
+
+    def describe(self, run: Run) -> None:
         """What the watch itself does not know of the run."""
+        from nnreport.inspector.watching.rank import rank_and_world
+
+        run.rank, run.world = rank_and_world()
         run.script = os.path.basename(self.job.script) if not self.job.module else self.job.script
         run.arguments = self.job.arguments
         run.status = self.status

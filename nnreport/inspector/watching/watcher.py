@@ -22,7 +22,7 @@ from torch.optim.optimizer import (
 
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.watching.capture import Capture
-from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name
+from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name, with_gradient
 from nnreport.inspector.watching.evaluations import Evaluations
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
 from nnreport.inspector.watching.graphs import Graphs
@@ -35,6 +35,7 @@ from nnreport.inspector.watching.observer import ModelObserver, is_observed
 from nnreport.inspector.watching.optimizers import OptimizerWatch
 from nnreport.inspector.watching.patching import Patches
 from nnreport.inspector.watching.schedulers import Schedulers
+from nnreport.inspector.watching.seen import Called
 
 MOST_OPTIMIZERS = 64
 """Optimizers that are followed; a script that makes one for every parameter has hundreds."""
@@ -43,6 +44,10 @@ MOST_CALLS = 8
 LABELLED = 200
 """Steps whose labels are gathered."""
 MOST_FAULTS = 5
+AHEAD = 3
+"""Steps that another optimizer must have made more, and half as many again, to be the one whose steps are the run's."""
+INSTALLED: list[Watcher] = []
+"""The watches that are on in this process, the outermost first."""
 
 
 class Own:
@@ -82,7 +87,11 @@ class TrainedModel:
         self.unheld: dict[str, int] = {}
         """Name of a parameter in no optimizer that got a gradient -> its elements."""
         self.silent: list[str] = []
+        self.held: set[str] = set()
+        """Names of the parameters that an optimizer holds, or once held."""
         self.autocast = ""
+        self.asked = False
+        """It was named by the user, so the report is about it."""
 
     @property
     def step(self) -> int:
@@ -111,6 +120,8 @@ class Watcher:
     ) -> None:
         self.limit, self.every, self.on_limit, self.on_step = limit, every, on_limit, on_step
         self.on = False
+        self.paused = False
+        """Another watch of this process looks at its model: what that does is none of the script's doing."""
         self.pid = os.getpid()
         self.thread = threading.get_ident()
         self.patches = Patches()
@@ -121,7 +132,6 @@ class Watcher:
         self.graphs = Graphs()
         self.labels = Labels()
         self.capture = Capture()
-        self.losses = Log()
         self.step_seconds = Log()
         self.scale = Log()
         self.own = Own()
@@ -141,6 +151,9 @@ class Watcher:
         self.last_step: float | None = None
         self.evaluated = False
         self.nonfinite_step: int | None = None
+        self.called: Called | None = None
+        self.leader: OptimizerWatch | None = None
+        """The optimizer whose steps are the run's: the one that steps first, until another has made many more."""
         self.listeners: list[Listener] = []
         """Told of all this, too (the breakpoints)."""
 
@@ -149,6 +162,8 @@ class Watcher:
     def install(self) -> Watcher:
         """Begins to watch."""
         self.on = True
+        INSTALLED.append(self)
+        self.called = Called(self.hears)
         self.patches.wrap(Optimizer, "__init__", self.wrap_init)
         self.patches.wrap(torch.autograd, "backward", self.wrap_backward)
         self.patches.wrap(torch.amp.GradScaler, "step", self.wrap_scaler)
@@ -171,6 +186,9 @@ class Watcher:
         if not self.on:
             return
         self.on = False
+        INSTALLED.remove(self)
+        if self.called is not None:
+            self.called.release()
         for model in self.models:
             self.close_interval(model, [])
             model.observer.reset()
@@ -181,38 +199,48 @@ class Watcher:
 
     def active(self) -> bool:
         """Is this the process and thread that is watched?"""
-        return self.on and os.getpid() == self.pid and threading.get_ident() == self.thread
+        return self.here() and threading.get_ident() == self.thread
+
+    def here(self) -> bool:
+        """Is this the process that is watched, and doing what the script wants?"""
+        return self.on and not self.paused and os.getpid() == self.pid
 
     # ------------------------------------------------------------------------------------------------ optimizers
 
     def wrap_init(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
-            if self.on and os.getpid() == self.pid and len(self.optimizers) < MOST_OPTIMIZERS:
+            if self.here() and len(self.optimizers) < MOST_OPTIMIZERS:
                 with self.own:
                     self.optimizer_made(optimizer, sys._getframe(1))
 
         return __init__
 
     def optimizer_made(self, optimizer: Optimizer, frame: Any = None) -> OptimizerWatch:
-        """Follows a new optimizer and the models that it trains."""
+        """Follows a new optimizer and the models that it trains. Of a model that is gone the ids may have gone to another."""
         if not self.optimizers:
             self.thread = threading.get_ident()
+        if self.called is not None:
+            self.called.release()
         watch = OptimizerWatch(optimizer, self.gradient_reached)
         watch.location = user_location(frame)
         self.optimizers.append(watch)
         parameters = watch.parameters()
-        known = {key for model in self.models for key in model.watch.parameter_names}
+        alive = [model for model in self.models if model.watch.root() is not None]
+        known = {key for model in alive for key in model.watch.parameter_names}
         if any(id(p) not in known for p in parameters):
             for module in outermost(parameters):
                 self.model_found(module, frame)
         for model in self.models:
+            if model.watch.root() is None:
+                continue
             names = model.watch.parameter_names
             held = [p for p in parameters if id(p) in names]
             if held and model.primary is None:
                 model.primary = weakref.ref(watch)
             for parameter in held:
                 watch.names[id(parameter)] = (names[id(parameter)], model)
+                model.held.add(names[id(parameter)])
         return watch
 
     def model_found(self, module: nn.Module, frame: Any = None) -> TrainedModel | None:
@@ -225,7 +253,7 @@ class Watcher:
                     if type(wrapper).__name__ not in model.watch.wrappers:
                         model.watch.wrappers.append(type(wrapper).__name__)
                 return model
-            if id(root) in model.watch.names:
+            if id(root) in model.watch.names and model.watch.root() is not None:
                 return model
         watch = ModelWatch(root, wrappers, self.hears, self.forward_begun, self.forward_ended, lambda: self.loaders.last)
         model = TrainedModel(watch, ModelObserver(root, activations=not watch.compiled))
@@ -403,6 +431,8 @@ class Watcher:
                 watch = self.optimizer_made(optimizer, sys._getframe(1))
             if watch is None:
                 return None
+        if self.leader is None or watch.steps > max(self.leader.steps + AHEAD, 1.5 * self.leader.steps):
+            self.leader = watch
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         with self.own:
             if watch.steps == 0:
@@ -439,10 +469,13 @@ class Watcher:
         watch.variable = variable_name(optimizer, frame)
         roots = [model.watch.root() for model in self.models]
         trained = [p for root in roots if root is not None for p in safe_parameters(root)]
-        for module in outermost(trained):
+        for module in [*outermost(trained), *outermost(with_gradient())]:
             self.model_found(module, frame)
         for model in self.models:
             root = model.watch.root()
+            owner = model.primary() if model.primary is not None else None
+            if owner is not None and not owner.steps and any(each is model for _, each in watch.names.values()):
+                model.primary = weakref.ref(watch)  # the one made first is never stepped, so far
             model.watch.variable = model.watch.variable or (variable_name(root, frame) if root is not None else "")
 
     def gradients_ready(self, watch: OptimizerWatch) -> None:
@@ -452,14 +485,13 @@ class Watcher:
         if self.group:
             total = self.group[0] if len(self.group) == 1 else sum(g if isinstance(g, float) else g.sum() for g in self.group)
             watch.losses.add(watch.steps, total)
-            if watch is self.leader:
-                self.losses.add(watch.steps, total)
         if is_observed(watch.steps, self.every):
             with torch.no_grad():
                 for model in self.models:
                     if model.primary is not None and model.primary() is watch:
                         model.observer.before_step(watch.steps)
                 self.look_for_unheld()
+                self.look_for_orphans(watch)
 
     def after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Global hook after every step."""
@@ -484,16 +516,10 @@ class Watcher:
                     self.graphs.look(step)
         for listener in self.listeners:
             listener.after_step(watch)
-        if watch is self.leader:
-            if self.on_step is not None:
-                self.on_step(watch.steps, self.group[0] if self.group and isinstance(self.group[0], float) else None)
-            if self.limit is not None and watch.steps >= self.limit and self.on_limit is not None:
-                self.on_limit()
-
-    @property
-    def leader(self) -> OptimizerWatch | None:
-        """The optimizer whose steps are the run's: that of the most steps, the first of equals."""
-        return max(self.optimizers, key=lambda w: w.steps, default=None)
+        if watch is self.leader and self.on_step is not None:
+            self.on_step(watch.steps, self.group[0] if self.group and isinstance(self.group[0], float) else None)
+        if self.limit is not None and watch.steps >= self.limit and self.on_limit is not None:
+            self.on_limit()
 
     def timed(self, step: int) -> None:
         now = perf_counter()
@@ -504,8 +530,18 @@ class Watcher:
         self.last_step = self.ended = now
         self.evaluated = False
 
+    def look_for_orphans(self, watch: OptimizerWatch) -> None:
+        """Parameters that an optimizer steps, that have left their model since it was made, and that get no gradient any more."""
+        roots = [model.watch.root() for model in self.models]
+        now = {id(p) for root in roots if root is not None for p in safe_parameters(root)}
+        watch.orphans = [
+            watch.names[id(p)][0]
+            for p in watch.parameters()
+            if id(p) in watch.names and id(p) not in now and (p.grad is None or not has_values(p.grad))
+        ]
+
     def look_for_unheld(self) -> None:
-        """Trainable parameters that get gradients and are in no optimizer."""
+        """Trainable parameters that get gradients, and that no optimizer holds or ever held."""
         held = {id(p) for w in self.optimizers for p in w.parameters()}
         for model in self.models:
             root = model.watch.root()
@@ -513,10 +549,12 @@ class Watcher:
                 continue
             silent = []
             for name, parameter in root.named_parameters():
-                if not parameter.requires_grad or id(parameter) in held:
+                if id(parameter) in held:
+                    model.held.add(name)
+                if not parameter.requires_grad or id(parameter) in held or name in model.held:
                     continue
                 gradient = parameter.grad
-                if gradient is not None and bool((gradient._values() if gradient.is_sparse else gradient).any()):
+                if gradient is not None and has_values(gradient):
                     model.unheld[name] = parameter.numel()
                 else:
                     silent.append(name)
@@ -528,3 +566,8 @@ class Watcher:
     def steps(self) -> int:
         """Optimizer steps so far, of the optimizer that stepped most."""
         return max((w.steps for w in self.optimizers), default=0)
+
+
+def has_values(gradient: Tensor) -> bool:
+    """Is any of it not zero?"""
+    return bool((gradient._values() if gradient.is_sparse else gradient).any())
