@@ -37,6 +37,9 @@ WANDERING = frozenset(
 )
 """Checks of the whole model that name the layer where it is worst, or seen first: another seed names another layer."""
 
+TIMED = "profile"
+"""What a check needs that judges measured times: near its limit it finds something in one run and nothing in the next."""
+
 
 class Places:
     """Old modules under their new names, and which modules are other than they were."""
@@ -189,6 +192,8 @@ def unanswered(finding: Finding, other: Report, touched: bool, when: str) -> str
     needs = set(known.needs) if (known := find(finding.check)) else set()
     if outcome.state == "not-applicable":
         return silent(outcome, needs, other, touched, when)
+    if TIMED in needs and not touched:
+        return f"found nothing {when}; it rests on measured times, and its layer is as it was"
     return "" if needs == {"source"} else cut_short(other, needs, when)
 
 

@@ -139,7 +139,7 @@ def methods(comparison: Comparison) -> list[tuple[str, str]]:
             "Time",
             f"A change if a step differs by more than {noise.TIME:g} times, as measured and after division by what unchanged "
             f"layers took, and by more where those took longer or shorter; {noise.TIME_ALONE:g} times where none can tell.{seen} "
-            "On a busy machine two runs of one model differ by 3.7 times.",
+            "On a busy machine two runs of one model differ by up to 7 times.",
         ),
         (
             "Loss",

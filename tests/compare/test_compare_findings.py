@@ -101,6 +101,15 @@ def test_what_is_wrong_with_the_whole_model_may_be_worst_elsewhere():
     assert {check.slug for check in all_checks()} >= WANDERING
 
 
+def test_what_rests_on_times_comes_and_goes_with_the_machine():
+    timed = finding("hot-layer", "fc1", "note")
+    silent = report(outcomes={"hot-layer": ("passed", "")})
+    assert only(compare(report(timed), silent)).state == "unchecked"
+    assert only(compare(silent, report(timed))).state == "unchecked"
+    wider = report(timed, net=NET | {"fc1": linear(8, 99)})
+    assert only_state(compare(silent, wider), "hot-layer").state == "new"
+
+
 def test_a_finding_of_a_layer_that_is_gone_is_fixed_and_says_so():
     change = only(compare(report(finding()), report(net={"act": NET["act"], "fc2": NET["fc2"]})))
     assert (change.state, change.reason) == ("fixed", "its layer is gone")
