@@ -219,4 +219,4 @@ def source_link(location: Location, base: str) -> str:
     label = gfm.code(format.elide(format.place(location), 120))
     if not location.user or location.path.startswith(("/", "<")):
         return label
-    return gfm.link(label, f"{base}{quote(location.path)}" + (f"#L{location.line}" if location.line else ""))
+    return gfm.link(label, f"{base}{quote(location.path, errors='replace')}" + (f"#L{location.line}" if location.line else ""))

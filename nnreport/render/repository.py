@@ -50,7 +50,7 @@ class Place(Record):
     @property
     def base(self) -> str:
         """What a link to a path of the report starts with; the empty string outside of GitHub."""
-        return f"{self.blob}{quote(self.folder)}/" if self.blob and self.folder else self.blob
+        return f"{self.blob}{quote(self.folder, errors='replace')}/" if self.blob and self.folder else self.blob
 
 
 NOWHERE = Place()

@@ -188,7 +188,7 @@ def invocation(report: Report) -> dict[str, Any]:
 
 def uri(path: str) -> str:
     """A relative path as a URI reference."""
-    return quote(path.replace("\\", "/").removeprefix("./"))
+    return quote(path.replace("\\", "/").removeprefix("./"), errors="replace")
 
 
 def sentence(text: str) -> str:
