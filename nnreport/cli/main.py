@@ -22,6 +22,7 @@ VERBS = {
     "render": "draw a saved JSON report again, in any format",
     "source": "check the source of many files, for pre-commit",
     "run": "run a training script, watch it, and report on it",
+    "debug": "train a model, and stop in the debugger where it goes wrong",
 }
 """Verb -> one line for the help."""
 

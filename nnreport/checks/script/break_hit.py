@@ -61,7 +61,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             check="break-hit",
             severity=SEVERITIES.get(hit.kind, "note"),
             module=hit.module,
-            location=hit.location,
+            location=hit.made if at_fault(hit) else hit.location,
             message=f"--break-on {hit.what}, after {steps(hit.step)}: {hit.text.rstrip('.')}{built(hit)}.",
             evidence=evidence(hit),
             fix=FIXES.get(hit.kind, LOOK if hit.terminal else TERMINAL),
@@ -74,9 +74,14 @@ def steps(count: int) -> str:
     return f"{count:,} optimizer step{'' if count == 1 else 's'}"
 
 
+def at_fault(hit: Break) -> bool:
+    """The line of the forward that built a node tells more than the one that called ``backward``."""
+    return hit.kind == "nan" and hit.made is not None and hit.made.line > 0
+
+
 def built(hit: Break) -> str:
-    """Backward: which line of the forward it belongs to."""
-    if hit.made is None or hit.phase != "backward":
+    """Backward: which line of the forward it belongs to, where the finding does not stand there."""
+    if hit.made is None or hit.phase != "backward" or at_fault(hit):
         return ""
     return f"; the forward built it at {hit.made.path}:{hit.made.line}"
 

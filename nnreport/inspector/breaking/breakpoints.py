@@ -23,7 +23,7 @@ from nnreport.inspector.breaking.debugger import Console, has_terminal
 from nnreport.inspector.breaking.hit import Hit
 from nnreport.inspector.breaking.known import Judge, Known
 from nnreport.inspector.breaking.operations import Operation, Operations
-from nnreport.inspector.breaking.tensors import at_hand
+from nnreport.inspector.breaking.tensors import at_hand, table
 from nnreport.inspector.watching.forwards import Forward
 from nnreport.inspector.watching.listener import Listener
 from nnreport.inspector.watching.optimizers import OptimizerWatch
@@ -40,6 +40,7 @@ class Breakpoints(Listener):
         judge: asks a check; None where there are none to ask.
         seed: of what is random in a trace.
         terminal: open the debugger; None: where both ends of the terminal are there.
+        tables: without a terminal print the tensors at hand, too.
 
     Attributes:
         scaled: a GradScaler is at work.
@@ -54,10 +55,12 @@ class Breakpoints(Listener):
         judge: Judge | None = None,
         seed: int = 0,
         terminal: bool | None = None,
+        tables: bool = False,
     ) -> None:
         self.watcher, self.emit, self.judge, self.seed = watcher, emit, judge, seed
         self.conditions: list[Condition] = [CONDITIONS[spec.kind](spec, self) for spec in specs]
         self.terminal = has_terminal() if terminal is None else terminal
+        self.tables = tables
         self.console: Console | None = None
         self.known: Known | None = None
         self.scaled = False
@@ -270,8 +273,10 @@ class Breakpoints(Listener):
             record = self.record(condition, hit, frame, line)
             self.emit(BreakEvent(hit=record))
             if not self.terminal:
-                where = f" ({record.location.path}:{record.location.line})" if record.location else ""
-                print(f"nnreport: {record.what}: {record.text}{where}", file=sys.stderr, flush=True)
+                place = record.made if record.kind == "nan" and record.made is not None else record.location
+                where = f" ({place.path}:{place.line})" if place else ""
+                lines = [f"nnreport: {record.what}: {record.text}{where}", *(table(record.tensors) if self.tables else [])]
+                print("\n".join(lines), file=sys.stderr, flush=True)
                 return None
             self.console = self.console or Console(self)
             return self.console.open(condition, hit, record, frame)

@@ -12,25 +12,26 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
     """The user's innermost frame at or above ``frame``, else a package's; where there is neither, the loop of
     ``nnreport debug``."""
     package: FrameType | None = None
-    loop: FrameType | None = None
     while frame is not None:
         origin = origin_of(frame.f_code.co_filename)
         if origin == "user":
             return frame
+        if is_loop(frame):  # what lies outside is the command itself
+            return package or frame
         if origin == "package" and package is None:
             package = frame
-        if loop is None and is_loop(frame):
-            loop = frame
         frame = frame.f_back
-    return loop or package
+    return package
 
 
 def outermost_user_frame(frame: FrameType) -> FrameType:
     """Where a stack of the user's begins: what lies outside is how we run the script."""
     found, each = frame, frame.f_back
     while each is not None:
-        if origin_of(each.f_code.co_filename) == "user" or is_loop(each):
+        if is_shown(each):
             found = each
+        if is_loop(each):
+            break
         each = each.f_back
     return found
 
