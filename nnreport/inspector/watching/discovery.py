@@ -45,9 +45,9 @@ def outermost(parameters: Iterable[Tensor]) -> list[nn.Module]:
     return sorted(found, key=lambda m: -sum(p.numel() for p in safe_parameters(m)))
 
 
-def with_gradient() -> list[Tensor]:
+def with_gradient() -> list[Any]:
     """All parameters in memory that have a gradient."""
-    return [p for module in modules_alive() for p in own_parameters(module) if p.grad is not None]
+    return list({id(p): p for module in modules_alive() for p in own_parameters(module) if p.grad is not None}.values())
 
 
 def own_parameters(module: nn.Module) -> list[nn.Parameter]:

@@ -32,7 +32,7 @@ from nnreport.inspector.watching.loaders import Loaders
 from nnreport.inspector.watching.log import Log
 from nnreport.inspector.watching.losses import LossCall, place, wrap_losses
 from nnreport.inspector.watching.observer import ModelObserver, is_observed
-from nnreport.inspector.watching.optimizers import OptimizerWatch
+from nnreport.inspector.watching.optimizers import OptimizerWatch, sampled
 from nnreport.inspector.watching.patching import Patches
 from nnreport.inspector.watching.schedulers import Schedulers
 from nnreport.inspector.watching.seen import Called
@@ -154,6 +154,8 @@ class Watcher:
         self.called: Called | None = None
         self.leader: OptimizerWatch | None = None
         """The optimizer whose steps are the run's: the one that steps first, until another has made many more."""
+        self.strangers: list[tuple[Tensor, Tensor]] = []
+        """Parameters of no known model that had a gradient at the first step, and a sample of it."""
         self.listeners: list[Listener] = []
         """Told of all this, too (the breakpoints)."""
 
@@ -437,6 +439,8 @@ class Watcher:
         with self.own:
             if watch.steps == 0:
                 self.first_step(watch)
+            elif self.strangers:
+                self.meet_strangers()
             watch.before_step(callable(closure))
             if not callable(closure):
                 self.gradients_ready(watch)
@@ -469,14 +473,26 @@ class Watcher:
         watch.variable = variable_name(optimizer, frame)
         roots = [model.watch.root() for model in self.models]
         trained = [p for root in roots if root is not None for p in safe_parameters(root)]
-        for module in [*outermost(trained), *outermost(with_gradient())]:
+        for module in outermost(trained):
             self.model_found(module, frame)
+        known = {id(p) for p in trained}
+        self.strangers = [(p, sampled(p.grad)) for p in with_gradient() if id(p) not in known and not p.grad.is_sparse]
         for model in self.models:
             root = model.watch.root()
             owner = model.primary() if model.primary is not None else None
             if owner is not None and not owner.steps and any(each is model for _, each in watch.names.values()):
                 model.primary = weakref.ref(watch)  # the one made first is never stepped, so far
             model.watch.variable = model.watch.variable or (variable_name(root, frame) if root is not None else "")
+
+    def meet_strangers(self) -> None:
+        """Parameters of no known model whose gradient has changed since the first step: backward passes reach them, too."""
+        strangers, self.strangers = self.strangers, []
+        found = [p for p, before in strangers if p.grad is not None and not torch.equal(sampled(p.grad), before)]
+        if found:
+            for module in outermost(found):
+                model = self.model_found(module)
+                if model is not None and not model.watch.variable:
+                    model.watch.variable = variable_name(module, sys._getframe(3))
 
     def gradients_ready(self, watch: OptimizerWatch) -> None:
         """Just before the weights change."""
