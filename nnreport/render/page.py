@@ -106,6 +106,7 @@ def training(report: Report) -> dict[str, Any] | None:
             "rates": page_training.rate_chart(facts),
             "norm": page_training.norm_chart(probe),
             "dead": page_training.dead_chart(probe),
+            "none_dead": page_training.none_dead(probe),
         }
     return shown
 

@@ -138,15 +138,26 @@ def heat_maps(probe: Probe) -> list[dict[str, Any]]:
 
 
 def dead_chart(probe: Probe) -> Chart | None:
-    """Dead units per layer, before and after the steps."""
+    """Dead units per layer after the steps; None where none is dead (:func:`none_dead` says that)."""
     some = [series for series in probe.activations if series.dead is not None]
-    if not some:
+    if not any(series.dead for series in some):
         return None
     items = [
         charts.Bar(activation_name(s), [s.dead or 0.0], f"{format.percent(s.dead, 0)} of {s.units}", f"{s.dead_samples} samples")
         for s in some
     ]
     return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=16, most=1.0, width=HALF)
+
+
+def none_dead(probe: Probe) -> str:
+    """A sentence for a picture of nothing but zeros; the empty string where units are dead, or none was looked at."""
+    some = [series for series in probe.activations if series.dead is not None]
+    if not some or any(series.dead for series in some):
+        return ""
+    where = activation_name(some[0]) if len(some) == 1 else f"the {len(some)} activations that could have some"
+    samples = max(series.dead_samples for series in some)
+    over = f" over {format.plural(samples, 'sample')}" if samples else ""
+    return f"No dead unit after the last step: every unit of {where} fires{over}."
 
 
 def activation_name(series: ActivationSeries) -> str:

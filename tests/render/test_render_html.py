@@ -257,6 +257,19 @@ def test_parameters_of_one_value_do_not_press_the_others_into_a_line() -> None:
     assert "one value throughout" not in html.render(report), "where nothing else is there, they are drawn"
 
 
+def test_where_no_unit_is_dead_a_sentence_says_so() -> None:
+    report = sample_reports.small()
+    assert report.facts.probe
+    series = report.facts.probe.activations[0]
+    series.dead, series.units, series.dead_samples = 0.5, 128, 64
+    assert "Dead units after the last step" in html.render(report)
+    for each in report.facts.probe.activations:
+        each.dead = None if each.dead is None else 0.0
+    page = html.render(report)
+    assert "Dead units after the last step" not in page
+    assert "No dead unit after the last step: every unit of" in Page(page).words
+
+
 def test_the_frozen_and_the_tied_are_marked() -> None:
     report = sample_reports.small()
     report.facts.tree.modules[1].trainable = 0
