@@ -222,6 +222,7 @@ def weights(facts: Facts) -> list[Figure]:
     if facts.weights is None:
         return []
     stats = [each for each in facts.weights.stats if each.kind == "parameter" and each.count]
+    stats = [each for each in stats if each.minimum != each.maximum] or stats  # fresh norms: all one, all zero
     if len(stats) > STRIPS:  # biases and the vectors of norms say less, and stand in the appendix
         stats = [each for each in stats if len(each.shape) > 1] or stats
     pieces = [stats[i : i + STRIPS] for i in range(0, len(stats), STRIPS)]
@@ -230,10 +231,8 @@ def weights(facts: Facts) -> list[Figure]:
         part = f", part {i + 1} of {len(pieces)}" if len(pieces) > 1 else ""
         figure = chart_figure(strips(f"Weights of each parameter: range, mean and standard deviation{part}", piece))
         figures.append(figure)
-    if len(pieces) > STRIP_FIGURES:
+    if len(pieces) > STRIP_FIGURES or (figures and len(stats) < len(facts.weights.stats)):
         figures[-1] = figures[-1]._replace(note="The others stand as numbers in the appendix.")
-    elif figures and len(stats) < len(facts.weights.stats):
-        figures[-1] = figures[-1]._replace(note="Vectors and buffers stand as numbers in the appendix.")
     return figures
 
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sample_reports import HOSTILE, every, hostile, large, medium, small
+from sample_net import Net
+from sample_reports import HOSTILE, every, hostile, large, medium, small, whole
 
 from nnreport import store
 from nnreport.errors import UsageError
@@ -168,6 +169,21 @@ def test_no_text_runs_off_its_page(make, tmp_path):
         assert edges
         assert min(a for a, _ in edges) > 0.04 * width, page[:60]
         assert max(b for _, b in edges) < 0.96 * width, page[:60]
+
+
+@needs_pango
+def test_a_heading_stands_with_what_follows_it():
+    net = Net("model.Twins")
+    x = net.input([1, 8])
+    for i in range(8):
+        x = net.linear(f"layer{i}", x, 8 + i)
+    for k, block in enumerate(("first", "second", "third")):  # tall and narrow: two levels stand beside each other, none below
+        with net.inside(block, f"model.Block{k}", x):
+            for i in range(10):
+                x = net.linear(f"{block}.{i}", x, 20 + 3 * i + k)
+    tree, graph = net.finish(x)
+    for page in read(pdf.render(whole("Twins", tree, graph))).pages:
+        assert len(page.extract_text().split()) > 15, page.extract_text()
 
 
 @needs_pango
