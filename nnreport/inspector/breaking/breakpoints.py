@@ -152,9 +152,20 @@ class Breakpoints(Listener):
             self.busy = before
 
     def heard(self, operation: Operation) -> None:
+        """As :meth:`ask`, for what comes a thousand times a step."""
         if not self.stack and not any(t.requires_grad for t in operation.outputs):
             return  # preparing data is not the model's business
-        self.ask("operation", operation)
+        for condition in self.conditions:
+            if condition.operations and condition.armed:
+                hit: Hit | None = None
+                self.busy = True
+                try:
+                    with self.watcher.own:
+                        hit = condition.operation(operation)
+                finally:
+                    self.busy = False
+                if hit is not None:
+                    self.answer(condition, hit)
 
     # ----------------------------------------------------------------------------------------------- what is heard
 

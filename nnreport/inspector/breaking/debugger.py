@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from nnreport.facts import Break
 from nnreport.inspector.breaking.draw import show
-from nnreport.inspector.breaking.frames import innermost, outermost_user_frame
+from nnreport.inspector.breaking.frames import innermost, is_loop, outermost_user_frame
 from nnreport.inspector.breaking.hit import Here, Hit
 from nnreport.inspector.breaking.quit import DebuggerQuit
 from nnreport.inspector.breaking.tensors import at_hand, table
+from nnreport.inspector.locate import origin_of
 
 if TYPE_CHECKING:
     from nnreport.inspector.breaking.breakpoints import Breakpoints
     from nnreport.inspector.breaking.condition import Condition
 
-SKIPPED = ["torch", "torch.*", "nnreport", "nnreport.*", "contextlib", "functools"]
-"""Modules that ``step`` does not stop in."""
 HELP = (
     "show(t) draws a tensor, `tensors` lists those of this frame, here.… holds the values above.\n"
     "c goes on ({once}); q ends the script, and what was seen is still reported."
@@ -116,7 +115,7 @@ def banner(record: Break) -> list[str]:
     lines = ["", f"nnreport: {record.what}: {record.text}", f"  {steps}{where}"]
     if record.made is not None and record.made.line:
         lines.append(f"  from {record.made.path}:{record.made.line}: {record.made.text}")
-    once = "the script ends"
+    once = "it ends there"
     if record.kind != "error":
         once = "this one does not stop again; `again` arms it once more, `off` disables all others"
     return [*lines, *table(record.tensors), HELP.format(once=once)]
@@ -127,7 +126,7 @@ def make_debugger(base: type[Pdb]) -> type[Pdb]:
 
     class Debugger(base):  # type: ignore[valid-type, misc]
         def __init__(self, console: Console) -> None:
-            super().__init__(skip=SKIPPED, nosigint=True)
+            super().__init__(nosigint=True)
             self.console = console
             self.stepping = self.quitting = False
             self.wanted: FrameType | None = None
@@ -197,6 +196,13 @@ def make_debugger(base: type[Pdb]) -> type[Pdb]:
                         self.curindex, self.curframe = index, frame
                         self.curframe_locals = frame.f_locals
             return answer
+
+        def stop_here(self, frame: FrameType) -> bool:
+            """Steps stop in the user's code and in packages, not in torch, the standard library or here."""
+            code = frame.f_code
+            if origin_of(code.co_filename) in ("torch", "other") and not is_loop(frame) and frame is not self.botframe:
+                return False
+            return bool(super().stop_here(frame))
 
         def interaction(self, frame: Any, tb_or_exc: Any) -> None:
             with self.console.prompt():

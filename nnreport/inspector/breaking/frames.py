@@ -27,11 +27,9 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 def outermost_user_frame(frame: FrameType) -> FrameType:
     """Where a stack of the user's begins: what lies outside is how we run the script."""
     found, each = frame, frame.f_back
-    while each is not None:
+    while each is not None and not is_loop(found):
         if is_shown(each):
             found = each
-        if is_loop(each):
-            break
         each = each.f_back
     return found
 

@@ -51,6 +51,11 @@ class Here:
         return "here: " + ", ".join(sorted(self.__dict__))
 
 
+def named(path: str, cls: str) -> str:
+    """A module with its class: ``fc1 (Linear)``."""
+    return f"{path or 'the model'} ({cls})"
+
+
 def label(module: str | None) -> str:
     """A module in a sentence."""
     return "the script" if module is None else module or "the model"

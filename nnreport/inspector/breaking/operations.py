@@ -1,14 +1,16 @@
-"""Hears every torch function that runs, with what it was given and what it gave."""
+"""Hears every torch function that runs, with what it was given and what it gave; not those that only move values about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from nnreport.inspector.training.dead import RESHAPES
 from nnreport.inspector.training.lossview import plain_name
 from nnreport.inspector.training.nonfinite import bad, floating
 from nnreport.inspector.training.outputs import named_tensors
@@ -17,31 +19,34 @@ ATTRIBUTES = frozenset(
     ("get", "set", "delete", "requires_grad", "grad", "is_leaf", "backward", "register_hook", "repr", "format", "len", "iter")
 )
 """Names of functions that are no operation."""
+MOVES = RESHAPES - {"to", "type", "type_as", "half", "bfloat16", "float", "double"}
+"""Operations that change no value; a cast may (1e5 is no half)."""
 IN_PLACE = frozenset(("__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"))
 
 
-class Operation(NamedTuple):
-    """One call of a torch function."""
+class Operation:
+    """One call of a torch function.
 
-    function: Any
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    output: Any
-    spoilt: bool
-    """It changed a tensor in place that held NaN or Inf before."""
+    Attributes:
+        outputs: the floating tensors that it gave, or changed.
+        spoilt: it changed a tensor in place that held NaN or Inf before.
+    """
+
+    __slots__ = ("args", "function", "kwargs", "name", "output", "outputs", "spoilt")
+
+    def __init__(self, function: Any, name: str, args: Any, kwargs: Any, output: Any, spoilt: bool) -> None:
+        self.function, self.name, self.args, self.kwargs = function, name, args, kwargs
+        self.output, self.spoilt = output, spoilt
+        if isinstance(output, Tensor):
+            self.outputs = [output] if floating(output) else []
+        else:
+            self.outputs = [t for _, t in named_tensors(output) if floating(t)]
+        if name == "setitem" and args and isinstance(args[0], Tensor) and floating(args[0]):
+            self.outputs.append(args[0])
 
     @property
     def inputs(self) -> list[Tensor]:
         return [t for _, t in named_tensors((self.args, self.kwargs)) if floating(t)]
-
-    @property
-    def outputs(self) -> list[Tensor]:
-        """What it gave, or changed."""
-        found = [t for _, t in named_tensors(self.output) if floating(t)]
-        if self.name == "setitem" and self.args and isinstance(self.args[0], Tensor) and floating(self.args[0]):
-            found.append(self.args[0])
-        return found
 
 
 class Operations(TorchFunctionMode):
@@ -60,12 +65,20 @@ class Operations(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name, in_place = known(func)
-        if not name or not self.listening():
+        if not name or name in MOVES or not self.listening():
             return func(*args, **kwargs)
-        spoilt = in_place and self.finite and any(floating(t) and bad([t.detach()]) for t in args[:1] if isinstance(t, Tensor))
+        spoilt = in_place and self.finite and any(broken(t) for t in args[:1] if isinstance(t, Tensor) and floating(t))
         result = func(*args, **kwargs)
         self.heard(Operation(func, name, args, kwargs, result, spoilt))
         return result
+
+
+def broken(tensor: Tensor) -> bool:
+    """It holds NaN or Inf. A sum shows that fastest; one that overflows is looked at closely."""
+    tensor = tensor.detach()
+    if tensor.is_complex():
+        return bad([tensor])
+    return not isfinite(float(tensor.sum())) and bad([tensor])
 
 
 @lru_cache(maxsize=4096)

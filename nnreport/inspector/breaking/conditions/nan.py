@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from nnreport.facts import Location
 from nnreport.inspector.breaking.condition import Condition
-from nnreport.inspector.breaking.hit import Hit, label
-from nnreport.inspector.breaking.operations import Operation
+from nnreport.inspector.breaking.hit import Hit, label, named
+from nnreport.inspector.breaking.operations import Operation, broken
 from nnreport.inspector.locate import location_at
-from nnreport.inspector.training.dead import RESHAPES
 from nnreport.inspector.training.nonfinite import MASKING, bad, floating, literal_infinity
 from nnreport.inspector.training.outputs import named_tensors
 
@@ -33,18 +32,15 @@ class NotFinite(Condition):
         for output in outputs:
             if output.grad_fn is not None and torch.is_grad_enabled():
                 self.remember(output, operation)
-        broken = [t for t in outputs if bad([t.detach()])]
-        if not broken or operation.name in MASKING or operation.name in UNWRITTEN:
+        spoilt = [t for t in outputs if broken(t)]
+        if not spoilt or operation.name in MASKING or operation.name in UNWRITTEN:
             return None
-        output = broken[0].detach()
-        inputs = [t for t in operation.inputs if t is not broken[0]]
-        came = [t for t in inputs if bad([t.detach()])]
+        output = spoilt[0].detach()
+        came = [t for t in operation.inputs if t is not spoilt[0] and broken(t)]
         nan, infinite = int(output.isnan().sum()), int(output.isinf().sum())
         if not nan and (came or operation.spoilt or literal_infinity((operation.args, operation.kwargs))):
             return None
         already = any(bool(t.detach().isnan().any()) for t in came)
-        if already and operation.name in RESHAPES:
-            return None
         path = self.breakpoints.path
         what = f"{operation.name} in {label(path)} gives {counted(nan, infinite, output.numel())}"
         what += ", for it was given NaN" if already else ""
@@ -61,12 +57,12 @@ class NotFinite(Condition):
     def module_ended(self, path: str, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Hit | None:
         """What no operation showed: a custom ``autograd.Function``, a compiled or scripted module."""
         for _, tensor in named_tensors(output):
-            if floating(tensor) and bool(tensor.detach().isnan().any()):
+            if floating(tensor) and broken(tensor) and bool(tensor.detach().isnan().any()):
                 if any(bool(t.detach().isnan().any()) for _, t in named_tensors((args, kwargs)) if floating(t)):
                     return None
                 nan = int(tensor.detach().isnan().sum())
                 return Hit(
-                    text=f"{type(module).__name__} {label(path)} gives {counted(nan, 0, tensor.numel())}",
+                    text=f"{named(path, type(module).__name__)} gives {counted(nan, 0, tensor.numel())}",
                     phase="forward",
                     module=path,
                     cls=type(module).__name__,
@@ -114,7 +110,7 @@ class NotFinite(Condition):
 
     def hook(self, node: Any, built: Any) -> None:
         def seen(given: Any, received: Any) -> None:
-            if self.armed and bad(given) and not bad(received):
+            if self.armed and spoilt_one(given) and not spoilt_one(received):
                 self.breakpoints.answer(self, self.backward_hit(node, built, given, received))
 
         self.breakpoints.until_backward_ends(node.register_hook(seen))
@@ -122,24 +118,29 @@ class NotFinite(Condition):
     def backward_hit(self, node: Any, built: Any, given: Any, received: Any) -> Hit:
         """A node was given finite gradients and gives others."""
         name, path, place = built or (node.name().partition("Backward")[0].lower(), None, None)
-        broken = next(g for g in given if g is not None and floating(g) and bad([g]))
-        nan, infinite = int(broken.isnan().sum()), int(broken.isinf().sum())
+        wrong = next(g for g in given if g is not None and floating(g) and bad([g]))
+        nan, infinite = int(wrong.isnan().sum()), int(wrong.isinf().sum())
         made: Location | None = location_at(*place) if place else None
         variable = getattr(node, "variable", None)
-        here: dict[str, Any] = {"gradient": broken, "received": [g for g in received if g is not None]}
+        here: dict[str, Any] = {"gradient": wrong, "received": [g for g in received if g is not None]}
         here.update(saved(node))
         if variable is not None:
             here["parameter"] = variable
         where = f" in {label(path)}" if path is not None else ""
         return Hit(
-            text=f"the gradient of {name}{where} holds {counted(nan, infinite, broken.numel())}",
+            text=f"the gradient of {name}{where} holds {counted(nan, infinite, wrong.numel())}",
             phase="backward",
             module=path,
             operation=node.name(),
             here=here,
-            values={"nan": nan, "inf": infinite, "count": broken.numel()},
+            values={"nan": nan, "inf": infinite, "count": wrong.numel()},
             made=made,
         )
+
+
+def spoilt_one(gradients: Any) -> bool:
+    """One of them is not finite."""
+    return any(g is not None and floating(g) and broken(g) for g in gradients)
 
 
 def saved(node: Any) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from nnreport.inspector.breaking.condition import Condition
 from nnreport.inspector.breaking.frames import location_of
-from nnreport.inspector.breaking.hit import Hit, label
+from nnreport.inspector.breaking.hit import Hit, named
 from nnreport.inspector.locate import origin_of
 from nnreport.inspector.training.outputs import named_tensors
 
@@ -29,7 +29,7 @@ class Forward(Condition):
         if not self.spec.matches(path):
             return None
         hit = Hit(
-            text=f"the forward pass comes to {type(module).__name__} {label(path)}",
+            text=f"the forward pass comes to {named(path, type(module).__name__)}",
             phase="forward",
             module=path,
             cls=type(module).__name__,
@@ -87,7 +87,7 @@ class Backward(Condition):
     def came(self, path: str, module: nn.Module, args: Any, output: Any, made: Any, gradient: Any) -> None:
         if self.armed:
             hit = Hit(
-                text=f"the backward pass comes to {type(module).__name__} {label(path)}",
+                text=f"the backward pass comes to {named(path, type(module).__name__)}",
                 phase="backward",
                 module=path,
                 cls=type(module).__name__,
