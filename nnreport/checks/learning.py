@@ -3,17 +3,21 @@
 A loss that falls proves little: a net that ignores its input still learns the labels' mean. What counts is whether
 the loss went below that of the best constant prediction (``Experiments.baseline_loss``); only where that is unknown
 does the fall itself decide.
+
+The losses of a watched script have a batch of their own each: they are smoothed, and a short or noisy run proves nothing
+against the net.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
 from nnreport.checks.series import finite, median
-from nnreport.facts import Facts, Number
+from nnreport.facts import Facts, Number, Probe
 
 LEAST_FALL = 0.10
 """A smaller relative fall is no learning: healthy nets on pure noise fell by 14-28 % in 30 steps."""
@@ -23,6 +27,8 @@ BELOW_BASELINE = 0.05
 """A loss this far (relative) under the best constant prediction's has used the input."""
 ENOUGH_STEPS = 10
 """With fewer steps nothing is said."""
+MANY_STEPS = 200
+"""With fewer steps of a script's own nothing is said against the net."""
 RESTS = 0.03
 """A loss that moved by no more than this over its last fifth, at the best constant's, has stopped there."""
 SETTLING = 3
@@ -72,6 +78,8 @@ def learning(facts: Facts) -> Learning | None:
     probe, trials = facts.probe, facts.experiments
     if probe is None or not finite(probe.losses[:1]):
         return None
+    if probe.watched:
+        return _watched(facts, probe)
     first, last = float(probe.losses[0]), end(probe.losses)
     runs: list[Sequence[Number]] = [probe.losses]
     falls: list[float | None] = []
@@ -100,6 +108,45 @@ def learning(facts: Facts) -> Learning | None:
         baseline=baseline,
         continued=continued,
         fits=None if probe.done < ENOUGH_STEPS else _fits(lowest, best_fall, baseline, continued, longest, faster),
+    )
+
+
+def smoothed(losses: Sequence[Number]) -> list[float]:
+    """Medians of at most twenty stretches of a run, none shorter than :data:`SETTLING`; empty for a run that is too short, or
+    not finite."""
+    values = finite(losses)
+    if len(values) < len(losses) or len(values) < SETTLING:
+        return []
+    width = max(SETTLING, len(values) // 20)
+    return [median(values[i : i + width]) for i in range(0, len(values) - width + 1, width)]
+
+
+def _watched(facts: Facts, probe: Probe) -> Learning:
+    """The verdict on a script's own run. The trials on its model start where it ended, on one fixed batch: they can show that the
+    net is able to learn, and no more."""
+    means, trials = smoothed(probe.losses), facts.experiments
+    first, last = (means[0], means[-1]) if means else (float(probe.losses[0]), math.inf)
+    scale = abs(first) or 1.0
+    fall = (first - last) / scale if means else -math.inf
+    later = relative_fall(trials.longer_losses) if trials else None
+    baseline = trials.baseline_loss if trials else None
+    noise = median([abs(b - a) for a, b in pairwise(means)]) / scale if len(means) > 2 else math.inf
+    verdict: bool | None = None
+    if probe.done >= ENOUGH_STEPS and ((fall >= LEAST_FALL and fall > noise) or (later is not None and later >= LEAST_FALL)):
+        verdict = True
+    elif probe.done >= MANY_STEPS and later is not None and later < MOVING and baseline is not None:
+        stands = abs(fall) < MOVING and last > baseline * (1 - BELOW_BASELINE)
+        verdict = False if stands and noise < MOVING else None
+    return Learning(
+        first=first,
+        last=last,
+        best=min([first, *means]),
+        fall=fall,
+        best_fall=max(fall, later if later is not None else -math.inf),
+        steps=probe.done,
+        baseline=baseline,
+        continued=later is not None,
+        fits=verdict,
     )
 
 

@@ -22,8 +22,9 @@ fewer than seven units, which are all dead by chance more than once in a hundred
 wholly dead layer beside which the net learns (a squeezing gate, a residual branch) is a warning.
 
 ## Known limits
-With few samples rare units look dead; the message says how many were seen. Synthetic noise may fail to excite units
-that real data would: a layer that is not wholly dead from the start is then at most a warning.
+Of a watched script only layers that are dead as a whole are seen. With few samples rare units look dead; the message
+says how many were seen. Synthetic noise may fail to excite units that real data would: a layer that is not wholly
+dead from the start is then at most a warning.
 
 ## Sources
 Measured: a healthy 784-256-256-10 net has 14–19 % units that never fire; a net that has fitted its one batch showed
@@ -39,9 +40,9 @@ from collections.abc import Iterator
 
 from nnreport.checks.learning import MOVING, fits, learning
 from nnreport.checks.lookup import lookup, spread_names
-from nnreport.checks.series import percent
+from nnreport.checks.series import late, percent
 from nnreport.checks.voice import own_data, premise
-from nnreport.facts import ActivationSeries, Facts
+from nnreport.facts import ActivationSeries, Facts, Probe
 from nnreport.finding import Finding, NotApplicable, Severity
 
 SEVERITY: Severity = "error"
@@ -57,12 +58,18 @@ NARROW = 0.10
 """A lead over the limit that is no more than this, in a net that learns (or may, on made-up data), is a note."""
 CHANCE = 0.01
 """Where healthy units are all dead by chance more often than this (fewer than seven), a net that may be learning gets a note."""
+ALL = 0.999
+"""Share of zeros of a whole layer, in a watched script."""
+LEAST_OBSERVED = 3
 FEW_SAMPLES = 64
 """Below this the message says how few were seen."""
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     probe = facts.probe
+    if probe is not None and probe.watched:
+        yield from _watched(facts, probe)
+        return
     measured = [each for each in probe.activations if each.kind in KINDS and each.dead is not None] if probe else []
     if not measured:
         raise NotApplicable("no ReLU was watched")
@@ -124,6 +131,36 @@ def check(facts: Facts) -> Iterator[Finding]:
         code="nn.init.zeros_(layer.bias)\nnn.init.kaiming_normal_(layer.weight, nonlinearity='relu')"
         if born
         else "nn.LeakyReLU(0.01)",
+    )
+
+
+def _watched(facts: Facts, probe: Probe) -> Iterator[Finding]:
+    """In a script's own run every observed step had its own batch: a layer that puts out nothing but zeros at all late ones is
+    dead. Single units are not told apart there."""
+    layers = [each for each in probe.activations if each.kind in KINDS and len(each.zeros) >= LEAST_OBSERVED]
+    if not layers:
+        raise NotApplicable("no ReLU was watched often enough")
+    found = [each for each in layers if min(map(float, late(each.zeros)[-LEAST_OBSERVED:])) >= ALL]
+    if not found:
+        return
+    lead, names = found[0], lookup(facts)
+    born = lead.zeros[0] >= ALL
+    modules = list(dict.fromkeys(each.module for each in found))
+    yield Finding(
+        check="dead-relu",
+        severity="warning" if fits(facts) is True else "error",
+        module=lead.module,
+        modules=modules,
+        location=lead.location if lead.location and lead.location.user else names.call_line(lead.module),
+        message=f"{_called(facts, lead)} puts out nothing but zeros at each of the last {LEAST_OBSERVED} observed steps; the "
+        f"limit is {percent(ALL)}.",
+        evidence={"zeros": lead.zeros[-1], "limit": ALL, "at_first_step": lead.zeros[0], "layers": len(found), "dead_units": 1.0},
+        why=("It was dead at the first step already. " if born else "It died in training, so the updates were too large for it. ")
+        + "Nothing before this layer gets a gradient through it.",
+        fix="Set the bias of the layer before it to zero and scale its weights to the fan-in; centre the input."
+        if born
+        else "Lower the learning rate, or put a norm before the activation; LeakyReLU or GELU keep a gradient.",
+        code="nn.LeakyReLU(0.01)",
     )
 
 

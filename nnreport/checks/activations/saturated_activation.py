@@ -73,7 +73,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         why=(
             "It saturates before the first step, so the weights or the input before it are too large. "
             if born
-            else "It was driven there during the probe, so the steps are too large. "
+            else "It was driven there in training, so the steps are too large. "
         )
         + "On the rails the derivative is under 0.04: hardly any gradient passes to the layers before.",
         fix=(

@@ -12,8 +12,8 @@ Lower the learning rate, scale the initial weights to their fan-in, average the 
 (`torch.nn.utils.clip_grad_norm_`), normalise inputs and targets.
 
 ## Quiet when
-A large norm stays or falls (summed losses, raw-scale regression), an early spike decays, or the loss has come
-down meanwhile.
+A large norm stays or falls (summed losses, raw-scale regression), an early spike decays, a GradScaler looks after it,
+or the loss has come down meanwhile.
 
 ## Known limits
 A slow growth that stays under 1,000 within the probe's steps is not seen.
@@ -28,10 +28,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnreport.checks.learning import end
+from nnreport.checks.learning import end, learning
 from nnreport.checks.series import figure, finite, late, median, reals
 from nnreport.checks.voice import premise, spoken
-from nnreport.facts import Facts
+from nnreport.facts import Facts, Probe
 from nnreport.finding import Finding, NotApplicable, Severity
 
 SEVERITY: Severity = "error"
@@ -54,12 +54,15 @@ def check(facts: Facts) -> Iterator[Finding]:
     norms = reals(probe.gradient_norms)
     losses = reals(probe.losses)
     broken = next((i for i, norm in enumerate(norms) if not math.isfinite(norm)), None)
-    if broken is not None and all(map(math.isfinite, losses[: broken + 1])):
+    if broken is not None and facts.run is not None and facts.run.scaler:
+        raise NotApplicable("a GradScaler leaves out the steps whose gradient is not finite")
+    step = _step(probe, broken)
+    if broken is not None and step is not None and all(map(math.isfinite, losses[: step + 1])):
         yield _finding(
             facts,
-            f"The gradient becomes {norms[broken]} at step {broken}, where the loss is still {figure(losses[broken])}",
+            f"The gradient becomes {norms[broken]} at step {step}, where the loss is still {figure(losses[step])}",
             norms,
-            broken,
+            step,
         )
         return
     values = finite(probe.gradient_norms)
@@ -70,10 +73,24 @@ def check(facts: Facts) -> Iterator[Finding]:
     early, now = median(values[:EARLY]), median(finite(late(values)))
     if now <= NORM or now <= GROWTH * early:
         return
-    last = end(probe.losses)
-    if last is not None and last < (1 - LEARNT) * losses[0]:
+    if probe.watched:
+        verdict = learning(facts)
+        fell = verdict is not None and verdict.fall > LEARNT
+    else:
+        last = end(probe.losses)
+        fell = last is not None and last < (1 - LEARNT) * losses[0]
+    if fell:
         return
     yield _finding(facts, f"The gradient norm grows from {figure(early)} to {figure(now)}", norms, None)
+
+
+def _step(probe: Probe, index: int | None) -> int | None:
+    """The step of an entry of the gradient norms: a watched script has them at its observed steps alone."""
+    if index is None:
+        return None
+    if probe.watched:
+        index = probe.observed[index] if len(probe.observed) == len(probe.gradient_norms) else len(probe.losses)
+    return index if index < len(probe.losses) else None
 
 
 def _finding(facts: Facts, words: str, norms: list[float], step: int | None) -> Finding:

@@ -11,11 +11,12 @@ Ten steps then replace the weights altogether. What was learnt is overwritten, R
 Lower the learning rate, warm it up, clip the gradient.
 
 ## Quiet when
-The loss has fallen by half (small weights that grow quickly); the optimizer was not the user's (then a note); weights
-that started at zero are left out.
+The loss has fallen by half (small weights that grow quickly), in a watched script by a tenth; the optimizer was not
+the user's (then a note); weights that started at zero are left out.
 
 ## Known limits
-The probe trains on one fixed batch: with changing batches the same rate may be too large where it is fine here.
+The probe (but not a watched script) trains on one fixed batch: with changing batches the same rate may be too large
+where it is fine here.
 
 ## Sources
 MindInsight (> 0.1), DeepDiagnosis and TheDeepChecker (> 0.1), torchmortem (median > 0.1), SageMaker Debugger (> 10).
@@ -49,6 +50,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     large = [each for each in found if each.ratio > LIMIT]
     verdict = learning(facts)
     if len(large) <= MOST * len(found) or (verdict is not None and verdict.fall > LEARNT):
+        return
+    if facts.probe.watched and (verdict is None or verdict.fits is True):
         return
     optimizer = facts.probe.optimizer
     typical = median([each.ratio for each in large])

@@ -47,7 +47,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if not found or facts.probe is None or facts.probe.optimizer is None:
         raise NotApplicable("no updates were measured")
     if facts.weights is not None and not facts.weights.fresh:
-        raise NotApplicable("a checkpoint is fine-tuned")
+        raise NotApplicable("the weights are not as they were drawn: fine-tuning wants small steps")
     small = [each for each in found if each.ratio < LIMIT]
     if len(small) <= MOST * len(found) or fits(facts) is True:
         return

@@ -68,7 +68,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if max(steps) > 0.8 * (logs[-1] - logs[0]):
         return  # one place, no decay with depth
     verdict = learning(facts)
-    if verdict is None or verdict.fits is True:
+    if verdict is None or verdict.fits is True or (facts.probe and facts.probe.watched and verdict.fits is None):
         return
     severity: Severity = "error" if ratio < ERROR and verdict.fits is False else "warning"
     modules = list(dict.fromkeys(each.matrix.module for each in layers))

@@ -51,7 +51,7 @@ STEADY = 0.7
 
 def check(facts: Facts) -> Iterator[Finding]:
     if facts.weights is None or not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     scales = []
     for matrix in layers(facts).matrices:
         scale = rms(matrix.node.output_range) if matrix.node else None

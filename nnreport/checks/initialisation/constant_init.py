@@ -55,7 +55,7 @@ LEAST_STEPS = 3
 
 def check(facts: Facts) -> Iterator[Finding]:
     if facts.weights is None or not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     matrices = [each for each in layers(facts).matrices if each.units > 1 and not each.depthwise]
     constant = [each for each in matrices if each.stats.minimum == each.stats.maximum and not _broken(each)]
     tied = [each for each in matrices if each.stats.identical_rows or (each in constant and each.stats.maximum != 0)]

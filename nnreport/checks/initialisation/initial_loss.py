@@ -14,8 +14,8 @@ or scale a tied embedding by `d_model ** -0.5`.
 
 ## Quiet when
 The loss is not a cross-entropy of known width, is larger than outputs of this range can make it (further terms were
-added), or is a sum; the weights come from a checkpoint. Where the loss was inferred, so that the classes are a guess, it is
-but a note.
+added), or is a sum; the weights come from a checkpoint. Where the loss was inferred, so that the classes are a guess,
+it is but a note.
 
 ## Known limits
 A loss that is summed, not averaged, is recognised only where it is the sum of the whole batch. He-initialised heads
@@ -51,7 +51,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if probe is None or not finite(probe.losses[:1]):
         raise NotApplicable("no finite first loss")
     if facts.weights is not None and not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     guess = uniform_guess(probe)
     if guess is None:
         raise NotApplicable("no cross-entropy of known width")

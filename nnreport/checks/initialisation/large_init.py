@@ -51,7 +51,7 @@ LEAST_GAIN = 4.0
 
 def check(facts: Facts) -> Iterator[Finding]:
     if facts.weights is None or not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     found = [each for each in layers(facts).matrices if _too_large(each)]
     if not found:
         return

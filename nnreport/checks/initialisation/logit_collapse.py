@@ -54,7 +54,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if not spreads:
         raise NotApplicable("the spread of the output was not measured")
     if facts.weights is not None and not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     spread = max(spreads)
     if spread >= WARN or fits(facts) is True:
         return

@@ -46,7 +46,7 @@ FACTOR = 1 / 20
 
 def check(facts: Facts) -> Iterator[Finding]:
     if facts.weights is None or not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     found = [each for each in layers(facts).matrices if _too_small(each)]
     if not found or fits(facts) is True:
         return

@@ -57,7 +57,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if trials is None or len(trials.initial_spread) < LEAST_MODULES:
         raise NotApplicable(f"the spread was measured at fewer than {LEAST_MODULES} modules")
     if facts.weights is not None and not facts.weights.fresh:
-        raise NotApplicable("the weights come from a checkpoint")
+        raise NotApplicable("the weights are not as they were drawn (a checkpoint, or training)")
     containers = {module.path for module in facts.tree.modules if module.children} if facts.tree else set()
     series = [
         (path, value)

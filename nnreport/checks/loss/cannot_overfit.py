@@ -20,9 +20,9 @@ time for a longer run (then only a loss that stood still is reported, as a
 warning).
 
 ## Known limits
-Objectives that cannot fall on a fixed batch by design (adversarial, contrastive with two samples, entropy bonuses)
-look the same if they stay above zero. A floor that is part of the task (label noise on equal inputs, label smoothing)
-is not known.
+A watched script is judged by `underfitting` instead. Objectives that cannot fall on a fixed batch by design
+(adversarial, contrastive with two samples, entropy bonuses) look the same if they stay above zero. A floor that is
+part of the task (label noise on equal inputs, label smoothing) is not known.
 
 ## Sources
 Karpathy's recipe ("overfit one batch"); TheDeepChecker (16 samples, 1,000 iterations); Lightning's overfit_batches.
@@ -60,6 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     probe, verdict = facts.probe, learning(facts)
     if probe is None or verdict is None or len(finite(probe.losses)) != len(probe.losses):
         raise NotApplicable("the losses are not finite")
+    if probe.watched:
+        raise NotApplicable("a script's batches change; underfitting speaks of its run")
     if probe.done < LEAST_STEPS:
         raise NotApplicable(f"fewer than {LEAST_STEPS} steps were made")
     if facts.weights is not None and not facts.weights.fresh:

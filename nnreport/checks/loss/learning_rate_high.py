@@ -12,8 +12,8 @@ Every step overshoots. The run is lost however long it is.
 Use the rate that the finding names, or warm up to this one.
 
 ## Quiet when
-The rate is nnreport's default; the loss comes down at the user's rate; the lower rates do no better (then it is not
-the rate).
+The rate is nnreport's default; a watched script, whose run was not repeated; the loss comes down at the user's rate;
+the lower rates do no better (then it is not the rate).
 
 ## Known limits
 A schedule's warm-up is not seen: with it the same peak rate may be fine. λmax is that of the start and of one batch.
@@ -44,6 +44,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     probe, trials = facts.probe, facts.experiments
     if probe is None or trials is None or probe.optimizer is None or not own_optimizer(facts):
         raise NotApplicable("the optimizer was not the user's")
+    if probe.watched:
+        raise NotApplicable("no other rate was tried from the start of the script's run")
     if len(probe.losses) < 3 or not finite(probe.losses[:1]):
         raise NotApplicable("too few losses")
     first, last = real(probe.losses[0]), end(probe.losses)

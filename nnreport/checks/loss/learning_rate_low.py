@@ -11,8 +11,9 @@ At this pace the run takes a hundred times as long as it must, or ends before it
 Raise the rate towards the one that the finding names; use a schedule that starts high and decays.
 
 ## Quiet when
-The rate is nnreport's default; the loss moves (ordinary low rates of SGD with momentum do); larger rates bring no
-clear gain; the weights come from a checkpoint (fine-tuning wants small steps).
+The rate is nnreport's default; a watched script, whose run was not repeated; the loss moves (ordinary low rates of
+SGD with momentum do); larger rates bring no clear gain; the weights come from a checkpoint (fine-tuning wants small
+steps).
 
 ## Known limits
 A warm-up that starts near zero looks the same in its first steps.
@@ -45,6 +46,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     probe, trials, verdict = facts.probe, facts.experiments, learning(facts)
     if probe is None or trials is None or probe.optimizer is None or not own_optimizer(facts):
         raise NotApplicable("the optimizer was not the user's")
+    if probe.watched:
+        raise NotApplicable("no other rate was tried from the start of the script's run")
     if facts.weights is not None and not facts.weights.fresh:
         raise NotApplicable("a checkpoint is fine-tuned")
     if verdict is None or probe.done < LEAST_STEPS:

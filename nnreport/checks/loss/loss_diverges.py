@@ -11,8 +11,9 @@ Lower the learning rate first. Then look at the scale of inputs, targets and ini
 where it should be averaged, and at operations that can overflow.
 
 ## Quiet when
-A spike comes down again; the loss starts at nothing or below zero (adversarial and log-density losses); the first
-loss is non-finite already (`non-finite`).
+A spike comes down again; in a watched script: several optimizers (adversaries), targets that may grow with the model
+(value functions), a loss of the script's own; the loss starts at nothing or below zero (adversarial and log-density
+losses); the first loss is non-finite already (`non-finite`).
 
 ## Known limits
 With nnreport's default optimizer and synthetic data the rate may not be the user's: then it is a warning.
@@ -30,7 +31,7 @@ from collections.abc import Iterator
 from nnreport.checks.learning import relative_fall
 from nnreport.checks.series import figure, finite, late, median, reals
 from nnreport.checks.voice import premise
-from nnreport.facts import Facts
+from nnreport.facts import Facts, Probe
 from nnreport.finding import Finding, NotApplicable, Severity
 
 SEVERITY: Severity = "error"
@@ -40,6 +41,9 @@ FACTOR = 10.0
 """Of the first loss."""
 STAYS = 1 / 3
 """Share of the last steps whose median must be over the limit."""
+EARLY = 10
+"""First losses of a watched script, of which the largest is the yardstick."""
+SUPERVISED = ("cross_entropy", "nll", "bce", "bce_with_logits", "mse", "l1")
 NOTHING = 1e-6
 """A first loss this small is no yardstick."""
 
@@ -57,6 +61,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         words = f"The loss starts at {figure(first)} and is {losses[broken]} after {broken} steps"
     else:
         end = median(finite(late(probe.losses, STAYS)))
+        if probe.watched:
+            _same_yardstick(facts, probe)
+            first = max(losses[:EARLY])
         if first <= NOTHING or end <= FACTOR * first or losses[-1] <= FACTOR * first:
             return
         words = f"The loss rises from {figure(first)} to {figure(end)} (median of the last third) in {probe.done} steps"
@@ -84,8 +91,27 @@ def check(facts: Facts) -> Iterator[Finding]:
     )
 
 
+def _same_yardstick(facts: Facts, probe: Probe) -> None:
+    """Raises NotApplicable where the loss of a script may grow in health: adversaries, and targets that grow with the model."""
+    stepped = [each for each in facts.run.optimizers if each.steps] if facts.run else []
+    if len(stepped) > 1:
+        raise NotApplicable("several optimizers work on one another")
+    if probe.loss is None or probe.loss.kind not in SUPERVISED or not probe.loss.functional:
+        raise NotApplicable("the script's loss is its own, and may grow in health")
+    target = probe.data.target if probe.data else None
+    if probe.loss.kind in ("mse", "l1") and (target is None or target.from_output or not _from_loader(facts)):
+        raise NotApplicable("the targets may grow in training")
+
+
+def _from_loader(facts: Facts) -> bool:
+    """The training batches came from a data loader."""
+    return facts.run is not None and any(loader.training for loader in facts.run.loaders)
+
+
 def _calmer(facts: Facts) -> str:
     """What a lower rate did, where that was tried."""
+    if facts.probe is not None and facts.probe.watched:
+        return ""
     for trial in facts.experiments.rates if facts.experiments else ():
         fall = relative_fall(trial.losses) if trial.factor < 1 else None
         if fall is not None and fall > 0:

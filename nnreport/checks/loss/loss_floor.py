@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nnreport.checks.learning import end
+from nnreport.checks.learning import end, smoothed
 from nnreport.checks.loss._output import classes, kind
 from nnreport.checks.series import capital, figure, finite, late, slope_and_spread
 from nnreport.checks.voice import loss_phrase, loss_severity, own_data
@@ -56,7 +56,10 @@ def check(facts: Facts) -> Iterator[Finding]:
     probe = facts.probe
     if probe is None or len(finite(probe.losses)) < LEAST_STEPS:
         raise NotApplicable("too few finite losses")
-    run: list[Number] = [*probe.losses, *(facts.experiments.longer_losses if facts.experiments else [])]
+    if probe.watched:
+        run: list[Number] = list(smoothed(probe.losses))
+    else:
+        run = [*probe.losses, *(facts.experiments.longer_losses if facts.experiments else [])]
     last = end(run)
     if last is None:
         return
@@ -107,6 +110,8 @@ def _constant_labels(facts: Facts, probe: Probe, last: float) -> Iterator[Findin
     labels = sum(target.classes.values())
     if len(target.classes) != 1 or labels < LEAST_LABELS or kind(facts) not in ("cross_entropy", "nll"):
         return
+    if facts.run is not None and facts.run.labels is not None and facts.run.labels.classes > 1:
+        return  # other labels came later
     only = next(iter(target.classes))
     batches = probe.data.batches_seen if probe.data else 0
     found = _finding(

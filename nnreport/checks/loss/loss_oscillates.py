@@ -11,7 +11,8 @@ Each step overshoots and the next one mends it: the rate lies near the limit of 
 Lower the learning rate or the momentum, or decay the rate.
 
 ## Quiet when
-Two forwards of the net on one batch differ (dropout, sampling); the loss is near zero; the optimizer was not the
+Two forwards of the net on one batch differ (dropout, sampling); a watched script, whose batches change; the loss is
+near zero; the optimizer was not the
 user's (then a note).
 
 ## Known limits
@@ -48,6 +49,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     losses = finite(probe.losses) if probe else []
     if probe is None or len(losses) < LEAST_STEPS or len(losses) != len(probe.losses):
         raise NotApplicable("too few finite losses")
+    if probe.watched:
+        raise NotApplicable("each step of the script has its own batch, so its loss may well jump about")
     if probe.stochastic or not probe.deterministic_loss:
         raise NotApplicable("the net or its loss is random in training")
     tail = finite(late(probe.losses))
