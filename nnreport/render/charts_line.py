@@ -11,7 +11,6 @@ from nnreport.render import format
 from nnreport.render.charts_base import DASHES, SERIES, Chart, Scale, log_ticks, span, spread_labels, tick_label, ticks
 from nnreport.render.svg import ERROR, FAINT, INK, MUTED, RULE, label, num, picture, tag, title
 
-
 MARKS = 60
 """Values of a sparse series that are marked, each by a dot."""
 
