@@ -126,6 +126,6 @@ class watch:
 
 
 def place(frame: FrameType | None) -> str:
-    """Name of the file that a frame stands in."""
-    name = frame.f_code.co_filename if frame is not None else ""
+    """Name of the file that a frame stands in; without a frame, of the program."""
+    name = frame.f_code.co_filename if frame is not None else getattr(sys.modules.get("__main__"), "__file__", None) or ""
     return "notebook" if not name or any(part in name for part in NOTEBOOK) else os.path.basename(name)

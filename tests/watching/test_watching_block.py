@@ -50,9 +50,9 @@ def made(width=16):
 
 
 def hooks(model):
-    return [
-        len(h) for m in model.modules() for h in (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks)
-    ] + [len(p._backward_hooks or ()) + len(p._post_accumulate_grad_hooks or ()) for p in model.parameters()]
+    return [len(h) for m in model.modules() for h in (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks)] + [
+        len(p._backward_hooks or ()) + len(p._post_accumulate_grad_hooks or ()) for p in model.parameters()
+    ]
 
 
 def test_the_block_trains_as_without_and_has_a_report(tmp_path):

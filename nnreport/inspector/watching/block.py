@@ -30,6 +30,8 @@ class BlockSession(ScriptSession):
         UsageError: one of ``things`` is neither.
     """
 
+    alone = True
+
     def __init__(self, job: ScriptJob, emit: Callable[[AnyEvent], None], things: Iterable[Any], frame: FrameType | None) -> None:
         super().__init__(job, emit)
         self.given = told_apart(things)

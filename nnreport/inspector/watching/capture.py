@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from msgspec import structs
 from torch import Tensor
 
 from nnreport.facts import LossInfo, NonFinite, OutputInfo, TargetInfo
@@ -29,7 +30,7 @@ UNSURE = 0.3
 
 
 class Capture:
-    """The first batches, and a description of what the loss was given."""
+    """The first batches of one model, and a description of what the loss was given."""
 
     def __init__(self) -> None:
         self.described = False
@@ -84,6 +85,22 @@ class Capture:
         if not self.described and (call is not None or forward is not None):
             self.described = True
             self.first(calls, self.outputs.get(id(forward)) if forward is not None else None, roots)
+        self.outputs.clear()
+
+    def keep(self, watch: ModelWatch, forward: Forward, other: Capture) -> None:
+        """A backward pass begins at the loss of another model, to which this one's output went on: the batch is kept, and what
+        is known of that loss."""
+        if id(forward) in self.waiting:
+            batch = Batch(*self.waiting.pop(id(forward)), None)
+            self.size += sum(t.numel() * t.element_size() for _, t in named_tensors((batch.args, batch.kwargs)))
+            self.batches.append(batch)
+            if self.entry is None:
+                self.entry = forward.entry
+                self.path = watch.names.get(id(forward.entry), "")
+        if not self.described and other.described:
+            self.described = True
+            self.loss = structs.replace(other.loss, source="given") if other.loss is not None else None
+            self.output_info, self.target = other.output_info, other.target
         self.outputs.clear()
 
     def first(self, calls: list[LossCall], output: Any, roots: list[Tensor]) -> None:

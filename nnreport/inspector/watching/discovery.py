@@ -77,9 +77,12 @@ def unwrapped(module: nn.Module) -> tuple[nn.Module, list[nn.Module]]:
 
 def is_compiled(module: nn.Module) -> bool:
     """``torch.compile`` (or ``module.compile()``) is at work on it or on a part of it."""
-    return type(module).__name__ == "OptimizedModule" or any(
-        getattr(m, "_compiled_call_impl", None) is not None for m in module.modules()
-    )
+    return any(is_compiled_itself(m) for m in module.modules())
+
+
+def is_compiled_itself(module: nn.Module) -> bool:
+    """What it calls is compiled as a whole."""
+    return type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def variable_name(thing: Any, frame: Any) -> str:

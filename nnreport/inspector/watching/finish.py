@@ -103,6 +103,10 @@ def subject(watcher: Watcher) -> tuple[nn.Module, str] | None:
     return root, ""
 
 
+class NotAlone(ValueError):
+    """The loss that was seen cannot be computed from the model's output."""
+
+
 class WatchedPipeline(Pipeline):
     """The stages of an inspection; the probe is the run that was watched.
 
@@ -125,6 +129,8 @@ class WatchedPipeline(Pipeline):
         self.watcher, self.prefix = watcher, prefix
         if self.loaded is not None:
             self.loaded.target.spec = Path(job.target).name
+            if prefix:  # the part that is called goes by the name of the whole
+                self.loaded.target.name = watcher.models[main_index(watcher)].watch.cls.__name__
         capture = watcher.capture
         fits = capture.entry is None or model is None or capture.entry is model or is_wrapper_of(capture.entry, model)
         if model is not None and capture.batches and fits:
@@ -184,7 +190,10 @@ class WatchedPipeline(Pipeline):
         self.needs_training()
         if self.probe is not None and self.probe.done and self.task is None:
             raise StageSkipped("the script computes its loss in a way that cannot be run again")
-        super().run_profile()
+        try:
+            super().run_profile()
+        except NotAlone as error:  # the model has changed since
+            raise StageSkipped(str(error)) from None
 
     def carries_loss(self) -> bool:
         loss = self.watcher.capture.loss
@@ -222,7 +231,7 @@ def reconstructed(capture: Capture) -> Callable[[Any, Any], Any] | None:
     def objective(output: Any, target: Any) -> Any:
         found = prediction(output)
         if found is None or (shape is not None and list(found[1].shape[1:]) != shape[1:]):
-            raise ValueError("the script's loss was not computed on the model's output alone")
+            raise NotAlone("the script's loss was not computed on the model's output alone, as it is now")
         return function(found[1], target, *rest, **arguments)
 
     objective.__name__ = name

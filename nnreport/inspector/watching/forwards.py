@@ -17,7 +17,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from nnreport.facts import Location
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.training.outputs import named_tensors
-from nnreport.inspector.watching.discovery import is_compiled
+from nnreport.inspector.watching.discovery import is_compiled, is_compiled_itself
 
 LEARNT_AFTER = 2
 """Training steps after which it is known through which modules a model is called; the hooks on all others go."""
@@ -90,12 +90,19 @@ class ModelWatch:
         self.train_forwards = self.steps = self.train_steps = self.eval_steps = 0
         self.eval_after: int | None = None
         self.settled = False
+        whole = any(is_compiled_itself(m) for m in [*wrappers, root])
+        outer = [root] if whole else [m for m in root.modules() if is_compiled_itself(m)]
+        inside = {id(part) for module in outer for part in module.modules() if part is not module}
         for module in [*wrappers, *root.modules()]:
-            self.hook(module)
+            if id(module) not in inside:  # a hook in there would be compiled, too, and compiled again when it goes
+                self.hook(module)
 
     def hook(self, module: nn.Module) -> None:
         """Looks at the calls of one module."""
         if id(module) in self.handles or isinstance(module, torch.jit.ScriptModule):
+            return
+        if getattr(module, "_compiled_call_impl", None) is not None:
+            self.handles[id(module)] = [CompiledCall(module, self)]
             return
         self.handles[id(module)] = [
             module.register_forward_pre_hook(self.before, with_kwargs=True, prepend=True),
@@ -173,6 +180,35 @@ class ModelWatch:
             for handle in handles:
                 handle.remove()
         self.handles.clear()
+
+
+class CompiledCall:
+    """Stands before the compiled call of a module that was compiled in place: its hooks are part of what is compiled."""
+
+    def __init__(self, module: nn.Module, watch: ModelWatch) -> None:
+        self.module = weakref.ref(module)
+        original: Any = module._compiled_call_impl
+        self.original = original
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            here = self.module()
+            if here is None:
+                return original(*args, **kwargs)
+            watch.before(here, args, kwargs)
+            output = None
+            try:
+                output = original(*args, **kwargs)
+            finally:
+                watch.after(here, args, kwargs, output)
+            return output
+
+        self.wrapped = module._compiled_call_impl = call
+
+    def remove(self) -> None:
+        """The compiled call as it was, unless it has been compiled anew."""
+        module = self.module()
+        if module is not None and module._compiled_call_impl is self.wrapped:
+            module._compiled_call_impl = self.original
 
 
 def living(references: list[weakref.ref[Tensor]]) -> list[Tensor]:

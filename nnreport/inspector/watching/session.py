@@ -36,6 +36,9 @@ class ScriptSession:
         judge: asks a check, for a breakpoint.
     """
 
+    alone = False
+    """The report is made in this process, whichever it is of a distributed run."""
+
     def __init__(
         self, job: ScriptJob, emit: Callable[[AnyEvent], None], judge: Callable[[str, Any], tuple[Any, str]] | None = None
     ) -> None:
@@ -156,7 +159,7 @@ class ScriptSession:
 
             run.ranks = [rank_record(self.watcher, run)]
         self.emit(FactEvent(run=run))
-        if not run.rank:  # the first process makes the report
+        if self.alone or not run.rank:  # else the first process makes the report
             look_at_model(self.watcher, run, self.job, self.emit)
 
     def explain(self, run: Run) -> None:

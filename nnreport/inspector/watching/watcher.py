@@ -77,6 +77,7 @@ class TrainedModel:
         self.watch = watch
         self.observer = observer
         self.evaluations = Evaluations()
+        self.capture = Capture()
         self.open: list[Forward] = []
         """Forwards since the last backward pass."""
         self.last: Forward | None = None
@@ -131,7 +132,6 @@ class Watcher:
         self.schedulers = Schedulers(self.active, self.progress)
         self.graphs = Graphs()
         self.labels = Labels()
-        self.capture = Capture()
         self.step_seconds = Log()
         self.scale = Log()
         self.own = Own()
@@ -318,8 +318,8 @@ class Watcher:
                 watch.training_calls.add((watch.train_forwards, forward.training, forward.grad))
                 forward.location = caller()
             if forward.grad:
-                if not self.capture.full:
-                    self.capture.inputs(watch, forward, args, kwargs, step)
+                if not model.capture.full:
+                    model.capture.inputs(watch, forward, args, kwargs, step)
                 if is_observed(step, self.every):
                     model.observer.forward_begins(forward.size)
         for listener in self.listeners:
@@ -331,8 +331,8 @@ class Watcher:
             model.observer.forward_ends()
             model.open.append(forward)
             self.latest = (model, forward)
-            if forward.grad and not self.capture.described:
-                self.capture.output(forward, output)
+            if forward.grad and not model.capture.described:
+                model.capture.output(forward, output)
         for listener in self.listeners:
             listener.forward_ended(model, forward, output)
 
@@ -341,7 +341,7 @@ class Watcher:
             if self.latest is not None and call.result.numel() == 1:
                 self.latest[1].losses.append(call.result.detach())
             if call.result.requires_grad and len(self.calls) < MOST_CALLS:
-                if not self.capture.described:
+                if self.latest is None or not self.latest[0].capture.described:
                     call.location = place()
                 self.calls.append(call)
         for listener in self.listeners:
@@ -384,10 +384,12 @@ class Watcher:
             self.pending.append(value)
             if isinstance(value, float) and not math.isfinite(value) and self.nonfinite_step is None:
                 self.nonfinite_step = step
-                self.capture.not_finite(self.latest, self.calls, step)
+                if self.latest is not None:
+                    self.latest[0].capture.not_finite(self.latest, self.calls, step)
         if roots and (step < 100 or is_observed(step, self.every)):
             self.graphs.tie(roots[0], step)
             self.graphs.location = self.graphs.location or user_location(sys._getframe(3))
+        ended = []
         for model in self.models:
             model.observer.backward_begins()
             reference = next((f for f in reversed(model.open) if f.grad), None)
@@ -395,6 +397,7 @@ class Watcher:
                 continue
             trained = [f for f in model.open if f.grad and (f.training, f.loader) == (reference.training, reference.loader)]
             self.close_interval(model, trained)
+            ended.append(model)
         if step < LABELLED and not self.labels.full:
             target = next(
                 (c.target for c in self.calls if c.name in ("cross_entropy", "nll_loss") or not c.target.is_floating_point()),
@@ -402,9 +405,24 @@ class Watcher:
             )
             if target is not None:
                 self.labels.add(target)
-        if not self.capture.full and self.latest is not None:
-            with torch.no_grad():
-                self.capture.describe(self.calls, self.latest, roots, step)
+        if self.latest is not None:
+            self.keep_batches(self.latest[0], ended, roots, step)
+
+    def keep_batches(self, latest: TrainedModel, ended: list[TrainedModel], roots: list[Tensor], step: int) -> None:
+        """The first batches of the model whose output the loss was computed on, and of those whose output went into it."""
+        with torch.no_grad():
+            if not latest.capture.full:
+                latest.capture.describe(self.calls, self.latest, roots, step)
+            for model in ended:
+                if model is not latest and model.last is not None and not model.capture.full:
+                    model.capture.keep(model.watch, model.last, latest.capture)
+
+    @property
+    def capture(self) -> Capture:
+        """What is kept of the model that the report shows."""
+        from nnreport.inspector.watching.gather import main_index
+
+        return self.models[main_index(self)].capture if self.models else Capture()
 
     def close_interval(self, model: TrainedModel, trained: list[Forward]) -> None:
         """The forwards since the last backward pass are told apart."""
