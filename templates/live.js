@@ -26,7 +26,7 @@ document.addEventListener("change", (event) => {
   if (part) part.dataset.touched = "1";
 });
 document.addEventListener("click", (event) => {
-  const part = event.target.closest("summary") && event.target.closest("[data-part]");
+  const part = event.target.closest("summary, label") && event.target.closest("[data-part]");
   if (part) part.dataset.touched = "1";
 });
 
