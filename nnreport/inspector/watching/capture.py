@@ -23,10 +23,10 @@ BATCHES = 8
 LARGEST = 64_000_000
 """Bytes of all that is kept."""
 AGREEING = 3
-"""Steps in which every label was the model's own first choice, for it to be more than skill."""
+"""Steps, all of the first, in which every label was the model's own first choice, for it to be more than chance."""
 LEAST_LABELS = 8
 UNSURE = 0.3
-"""A loss of more than this share of ln(classes): the model is not so sure that it could be right by skill."""
+"""A first loss of more than this share of ln(classes): the model is not so sure that it could be right by skill."""
 
 
 class Capture:
@@ -136,8 +136,8 @@ class Capture:
             self.output_info = describe_output(*found, size, None)
 
     def agree(self, call: LossCall | None) -> None:
-        """Counts steps in which every label is the model's own first choice, while it is far from sure of any."""
-        if call is None or self.compared >= AGREEING or call.name != "cross_entropy":
+        """Counts steps in which every label is the model's own first choice, though at the first it was far from sure of any."""
+        if call is None or self.compared >= AGREEING or call.name != "cross_entropy" or call.arguments.get("label_smoothing"):
             return
         prediction, target = call.prediction.detach(), call.target.detach()
         if target.is_floating_point() or prediction.dim() < 2 or target.numel() < LEAST_LABELS:
@@ -147,7 +147,8 @@ class Capture:
         if choice.shape != target.shape or not bool((choice == target).all()):
             return
         classes = prediction.shape[1]
-        if classes > 1 and float(call.result.detach().mean()) > UNSURE * math.log(classes):
+        unsure = classes > 1 and float(call.result.detach().mean()) > UNSURE * math.log(classes)
+        if unsure or self.agreed:
             self.agreed += 1
 
     @property
