@@ -65,7 +65,7 @@ class Breakpoints(Listener):
         self.known: Known | None = None
         self.scaled = False
         self.hits = 0
-        self.busy = self.checked = False
+        self.busy = self.checked = self.compiled = False
         self.stack: list[tuple[str, nn.Module]] = []
         self.modules = any(c.modules or c.operations for c in self.conditions)
         self.handles: list[Any] = []
@@ -113,7 +113,8 @@ class Breakpoints(Listener):
     def wrap_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def scale(scaler: Any, outputs: Any) -> Any:
             self.scaled = self.scaled or bool(scaler.is_enabled())
-            return original(scaler, outputs)
+            with self.undisturbed():
+                return original(scaler, outputs)
 
         return scale
 
@@ -129,7 +130,9 @@ class Breakpoints(Listener):
         return (bool(self.stack) or (bool(self.watcher.models) and torch.is_grad_enabled())) and self.attentive()
 
     def attentive(self) -> bool:
-        return not self.busy and self.watcher.hears() and not torch.compiler.is_compiling()
+        if torch.compiler.is_compiling() or self.busy or torch.jit.is_tracing():
+            return False
+        return self.watcher.hears()
 
     def ask(self, question: str, *args: Any) -> None:
         """Puts it to every armed condition, and stops at the first that says yes."""
@@ -173,9 +176,10 @@ class Breakpoints(Listener):
         root = model.watch.root()
         if root is None:
             return
-        self.paths += list(model.watch.names.values())
         if model.watch.compiled:  # what the compiler traces must not be ours
             self.leave_mode()
+            self.compiled = True
+        self.paths += [""] if model.watch.compiled else list(model.watch.names.values())
         if self.modules:
             for name, module in root.named_modules():
                 if (not model.watch.compiled or not name) and not isinstance(module, torch.jit.ScriptModule):
@@ -231,6 +235,8 @@ class Breakpoints(Listener):
             for condition in self.conditions:
                 if condition.spec.kind in ("forward", "backward") and condition.armed:
                     said = condition.spec.unmatched(self.paths)
+                    if said and self.compiled:
+                        said = f"--break-on {condition.spec.text}: inside a compiled model no module can be seen"
                     if said:
                         condition.armed = False
                         self.tell(said)

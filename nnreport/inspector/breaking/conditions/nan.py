@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 
 from nnreport.facts import Location
 from nnreport.inspector.breaking.condition import Condition
 from nnreport.inspector.breaking.hit import Hit, label, named
 from nnreport.inspector.breaking.operations import Operation, broken
-from nnreport.inspector.locate import location_at
+from nnreport.inspector.locate import class_location, function_name, location_at
 from nnreport.inspector.training.nonfinite import MASKING, bad, floating, literal_infinity
 from nnreport.inspector.training.outputs import named_tensors
 
@@ -76,11 +77,13 @@ class NotFinite(Condition):
     def remember(self, output: Tensor, operation: Operation) -> None:
         """The node knows which line built it. As autograd's anomaly mode does, but without its ending the script."""
         frame = self.breakpoints.user_frame()
-        place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
+        place = (frame.f_code, frame.f_lineno) if frame is not None else None
         node: Any = output.grad_fn
         node.metadata[KEY] = (operation.name, self.breakpoints.path, place)
 
     def backward_begun(self, roots: list[Tensor]) -> Hit | None:
+        if self.breakpoints.scaled:  # a scaled loss may overflow, as may its gradients: that is how the scale is found
+            return None
         for root in roots:
             if floating(root) and bad([root.detach()]):
                 nan, infinite = int(root.detach().isnan().sum()), int(root.detach().isinf().sum())
@@ -90,8 +93,7 @@ class NotFinite(Condition):
                     here={"loss": root},
                     values={"nan": nan, "inf": infinite, "count": root.numel()},
                 )
-        if not self.breakpoints.scaled:
-            self.follow(roots)
+        self.follow(roots)
         return None
 
     def follow(self, roots: list[Tensor]) -> None:
@@ -105,6 +107,9 @@ class NotFinite(Condition):
                 continue
             known.add(node)
             built = node.metadata.get(KEY, built)
+            if isinstance(node, BackwardCFunction):  # the user's own: its line is where its class stands
+                own: Any = getattr(type(node), "_forward_cls", type(node))
+                built = (own.__name__, None, class_location(own))
             self.hook(node, built)
             waiting.extend((following, built) for following, _ in node.next_functions)
 
@@ -120,7 +125,9 @@ class NotFinite(Condition):
         name, path, place = built or (node.name().partition("Backward")[0].lower(), None, None)
         wrong = next(g for g in given if g is not None and floating(g) and bad([g]))
         nan, infinite = int(wrong.isnan().sum()), int(wrong.isinf().sum())
-        made: Location | None = location_at(*place) if place else None
+        made: Location | None = place
+        if isinstance(place, tuple):
+            made = location_at(place[0].co_filename, place[1], function_name(place[0]))
         variable = getattr(node, "variable", None)
         here: dict[str, Any] = {"gradient": wrong, "received": [g for g in received if g is not None]}
         here.update(saved(node))
