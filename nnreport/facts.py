@@ -921,6 +921,8 @@ class LoaderRun(Record):
     epochs: int = 0
     waited: float = 0.0
     """Seconds that the script waited for its batches."""
+    starting: float = 0.0
+    """Of these, until the first batch of each pass, where workers have to start."""
     training: bool = False
     """Its batches were trained on."""
     repeated: int = 0

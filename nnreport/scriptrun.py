@@ -52,7 +52,7 @@ class ScriptRun:
         self.queue: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
         self.family: dict[int, psutil.Process] = {}
         read, write = os.pipe()
-        command = [sys.executable, "-m", "nnreport.scriptchild", msgspec.json.encode(job).decode(), str(write)]
+        command = [sys.executable, *python_options(), "-m", "nnreport.scriptchild", msgspec.json.encode(job).decode(), str(write)]
         self.child = subprocess.Popen(command, pass_fds=(write,))
         os.close(write)
         self.reader = threading.Thread(target=self.read_events, args=(os.fdopen(read, "rb"),), daemon=True)
@@ -171,6 +171,12 @@ class ScriptRun:
         for process in alive:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
+
+
+def python_options() -> list[str]:
+    """The options that our own Python was given (``-O -W error -X dev -u``): the script is run as it would be with them."""
+    given: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [*given, *(["-u"] if getattr(sys.stdout, "write_through", False) else [])]
 
 
 def children_in_words(number: int) -> str:

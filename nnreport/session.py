@@ -43,7 +43,7 @@ PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """The child's OpenMP threads sleep while they wait: on a busy machine (or beside the front that draws) threads that spin make
 small steps ten times slower."""
 SIGNALS = {
-    "SIGKILL": "killed by the system, most likely because the machine ran out of memory",
+    "SIGKILL": "was killed by the system, most likely because the machine ran out of memory",
     "SIGSEGV": "crashed with a segmentation fault",
     "SIGABRT": "aborted",
     "SIGBUS": "crashed with a bus error",

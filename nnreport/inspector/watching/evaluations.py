@@ -33,12 +33,16 @@ class Evaluations:
         self.phases: list[Phase] = []
         self.losses = Log()
 
-    def add(self, forwards: list[Forward], step: int, training_loaders: set[int | None], trained: list[Forward]) -> None:
-        """``forwards`` had no backward pass. Dropped are those whose input was then trained on: they are a part of the step."""
+    def add(
+        self, forwards: list[Forward], step: int, training_loaders: set[int | None], trained: list[Forward], more: int = 0
+    ) -> None:
+        """``forwards`` had no backward pass, nor had ``more`` that were not kept. Dropped are those whose input was then trained
+        on: they are a part of the step."""
         kept = [f for f in forwards if f.losses or not any(f.shares_input(t) for t in trained)]
         if not kept:
             return
         phase = Phase(kept, step, training_loaders)
+        phase.count += more
         self.phases.append(phase)
         if phase.loss is not None:
             self.losses.add(step, phase.loss)

@@ -27,6 +27,8 @@ def script_failure(error: BaseException, watcher: Watcher) -> Failure:
     failure = training_failure(error, phase, root, given, hint_for(error, phase))  # type: ignore[arg-type]
     if phase == "forward" and failure.module is None:
         failure.phase = "loss" if watcher.calls or (latest is not None and "loss" in functions) else "script"
+    if failure.phase == "script":
+        failure.inputs = []  # the last forward has nothing to do with it
     return failure
 
 

@@ -46,9 +46,11 @@ class LoaderWatch:
         run = self.run
         return run.samples is not None and run.batch is not None and run.samples <= run.batch
 
-    def gave(self, batch: Any, seconds: float) -> None:
-        """A batch came after ``seconds``."""
+    def gave(self, batch: Any, seconds: float, first: bool) -> None:
+        """A batch came after ``seconds``; ``first``: of its pass."""
         run = self.run
+        if first and run.workers:
+            run.starting += seconds
         run.batches += 1
         run.waited += seconds
         if run.compared < COMPARED and not self.whole:
@@ -84,6 +86,8 @@ class Loaders:
         self.watches: list[LoaderWatch] = []
         self.of_loader: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self.of_iterator: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.beginning: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Iterators that have given no batch yet."""
         self.last: int | None = None
         """Index of the loader that gave the last batch."""
         self.waited = 0.0
@@ -107,6 +111,7 @@ class Loaders:
                     watch.run.location = place()
                     self.watches.append(watch)
                 self.of_iterator[iterator] = index
+                self.beginning.add(iterator)
             return iterator
 
         return __iter__
@@ -127,7 +132,8 @@ class Loaders:
             self.waited += seconds
             if index is not None:
                 self.last = index
-                self.watches[index].gave(batch, seconds)
+                self.watches[index].gave(batch, seconds, iterator in self.beginning)
+                self.beginning.discard(iterator)
             return batch
 
         return __next__

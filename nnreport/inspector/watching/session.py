@@ -21,6 +21,8 @@ STEP_EVENTS = 0.1
 """Seconds between two steps that are told of."""
 SHARE = 0.01
 """Of the time, at most, goes into sending the state of the run on."""
+EARLY = 0.1
+"""Of the time, that a state may be old: a script that is killed after seconds has told of most of them."""
 
 
 class WatchEnded(SystemExit):
@@ -75,7 +77,7 @@ class ScriptSession:
             self.told = now
             known = "nan" if loss is None else number(loss)
             self.emit(StepEvent(step=step, steps=self.job.steps or 0, loss=known))
-        if now - self.sent >= self.job.snapshot and self.cost <= SHARE * (now - self.born):
+        if now - self.sent >= min(self.job.snapshot, EARLY * (now - self.born)) and self.cost <= SHARE * (now - self.born):
             self.snapshot()
             self.sent = time.perf_counter()
             self.cost += self.sent - now

@@ -43,6 +43,10 @@ MOST_CALLS = 8
 """Losses of one step that are told apart."""
 LABELLED = 200
 """Steps whose labels are gathered."""
+MOST_OPEN = 2_000
+"""Forwards without a backward pass that are told apart; a long generation has millions."""
+MOST_PENDING = 1_000
+"""Losses without a step, likewise."""
 MOST_FAULTS = 5
 AHEAD = 3
 """Steps that another optimizer must have made more, and half as many again, to be the one whose steps are the run's."""
@@ -79,7 +83,9 @@ class TrainedModel:
         self.evaluations = Evaluations()
         self.capture = Capture()
         self.open: list[Forward] = []
-        """Forwards since the last backward pass."""
+        """Forwards since the last backward pass, as many as are kept."""
+        self.more = 0
+        """Those beyond."""
         self.last: Forward | None = None
         """The last that a backward pass came from."""
         self.loaders: set[int | None] = set()
@@ -93,6 +99,15 @@ class TrainedModel:
         self.autocast = ""
         self.asked = False
         """It was named by the user, so the report is about it."""
+
+    def opened(self, forward: Forward) -> None:
+        """A forward has ended. Of very many without a backward pass those go that built no graph, then the oldest."""
+        if len(self.open) >= MOST_OPEN:
+            self.more += 1
+            if not forward.grad:
+                return
+            del self.open[0]
+        self.open.append(forward)
 
     @property
     def step(self) -> int:
@@ -329,7 +344,7 @@ class Watcher:
         with self.own:
             model = self.model_of(watch)
             model.observer.forward_ends()
-            model.open.append(forward)
+            model.opened(forward)
             self.latest = (model, forward)
             if forward.grad and not model.capture.described:
                 model.capture.output(forward, output)
@@ -381,6 +396,8 @@ class Watcher:
                 continue
             loss = root.detach()
             value: float | Tensor = float(loss) if loss.device.type == "cpu" else loss.clone()
+            if len(self.pending) >= MOST_PENDING:
+                self.pending = [sum(p if isinstance(p, float) else p.sum() for p in self.pending)]
             self.pending.append(value)
             if isinstance(value, float) and not math.isfinite(value) and self.nonfinite_step is None:
                 self.nonfinite_step = step
@@ -434,8 +451,9 @@ class Watcher:
             model.last = forward
         if idle:
             self.evaluated = True
-            model.evaluations.add(idle, model.step, model.loaders, trained)
+            model.evaluations.add(idle, model.step, model.loaders, trained, model.more)
         model.open.clear()
+        model.more = 0
 
     # ----------------------------------------------------------------------------------------------------- steps
 
