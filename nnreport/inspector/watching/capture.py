@@ -40,6 +40,8 @@ class Capture:
         self.entry: Any = None
         """The module through which the first training forward went."""
         self.path = ""
+        self.asked: Any = None
+        """The module that the last forward went through, trained on or not."""
         self.size = 0
         self.waiting: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
         self.outputs: dict[int, Any] = {}
@@ -64,6 +66,7 @@ class Capture:
         if self.entry is not None and forward.entry is not self.entry:
             return
         self.waiting[id(forward)] = copied(args), copied(kwargs)
+        self.asked = forward.entry
 
     def output(self, forward: Forward, output: Any) -> None:
         self.outputs[id(forward)] = output
@@ -102,6 +105,15 @@ class Capture:
             self.loss = structs.replace(other.loss, source="given") if other.loss is not None else None
             self.output_info, self.target = other.output_info, other.target
         self.outputs.clear()
+
+    def settle(self, watch: ModelWatch) -> None:
+        """The watch ends. Where no backward pass ever came, the last forward's batch shows at least what the model is given."""
+        if not self.batches and self.waiting:
+            args, kwargs = next(iter(self.waiting.values()))
+            self.batches.append(Batch(args, kwargs, None))
+            self.entry, self.path = self.asked, watch.names.get(id(self.asked), "")
+        self.waiting.clear()
+        self.asked = None
 
     def first(self, calls: list[LossCall], output: Any, roots: list[Tensor]) -> None:
         """The loss of the first step, its prediction and its target."""
@@ -148,7 +160,8 @@ class Capture:
             return
         classes = prediction.shape[1]
         unsure = classes > 1 and float(call.result.detach().mean()) > UNSURE * math.log(classes)
-        if unsure or self.agreed:
+        several = bool((target != target.flatten()[0]).any())  # a batch of one class is guessed by chance
+        if self.agreed or (unsure and several):
             self.agreed += 1
 
     @property

@@ -209,6 +209,7 @@ class Watcher:
         for model in self.models:
             self.close_interval(model, [])
             model.observer.reset()
+            model.capture.settle(model.watch)
             model.watch.release()
         for optimizer in self.optimizers:
             optimizer.release()
