@@ -107,7 +107,11 @@ def score(case: dict[str, Any], verbose: bool = False) -> Score:
             result.missed.append(group)
     for finding in findings:
         if verbose:
-            print(f"    {finding.severity} {finding.check}@{finding.module}: {finding.message}", *finding.consequences, sep="\n      | ")
+            print(
+                f"    {finding.severity} {finding.check}@{finding.module}: {finding.message}",
+                *finding.consequences,
+                sep="\n      | ",
+            )
         if finding.severity != "note":
             if finding.check in wanted:
                 result.true += 1

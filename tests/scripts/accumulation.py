@@ -1,4 +1,5 @@
 """Gradients of four small batches make one step."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,5 @@
 """Mixed precision that falls back to plain float32 on the CPU, and OneCycle, stepped per batch."""
+
 import sys
 
 import torch

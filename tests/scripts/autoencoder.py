@@ -1,4 +1,5 @@
 """Encoder and decoder as two modules; the decoder may be forgotten."""
+
 import itertools
 import sys
 

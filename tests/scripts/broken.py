@@ -1,4 +1,5 @@
 """Ends in an exception of its own."""
+
 import sys
 
 import torch

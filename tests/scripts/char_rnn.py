@@ -1,4 +1,5 @@
 """A character language model with truncated back-propagation through time."""
+
 import sys
 
 import torch

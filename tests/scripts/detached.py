@@ -1,4 +1,5 @@
 """The loss is made anew from numbers, so that no gradient can come of it."""
+
 import torch
 from torch import nn
 

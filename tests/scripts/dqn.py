@@ -1,4 +1,5 @@
 """Q-learning with a target network that is copied now and then, and a replay memory."""
+
 import copy
 import random
 

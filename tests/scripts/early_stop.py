@@ -1,4 +1,5 @@
 """A full pipeline: gradient clipping, cosine schedule, early stopping, the best weights restored, a test at the end."""
+
 import copy
 
 import torch

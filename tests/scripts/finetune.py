@@ -1,4 +1,5 @@
 """Transfer learning: a backbone, frozen or not, and a new head."""
+
 import argparse
 from collections import OrderedDict
 
@@ -15,8 +16,15 @@ class Classifier(nn.Module):
     def __init__(self, classes):
         super().__init__()
         self.features = nn.Sequential(
-            OrderedDict(conv1=nn.Conv2d(3, 8, 3, stride=2), bn1=nn.BatchNorm2d(8), act1=nn.ReLU(), conv2=nn.Conv2d(8, 16, 3, stride=2),
-                        act2=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten())
+            OrderedDict(
+                conv1=nn.Conv2d(3, 8, 3, stride=2),
+                bn1=nn.BatchNorm2d(8),
+                act1=nn.ReLU(),
+                conv2=nn.Conv2d(8, 16, 3, stride=2),
+                act2=nn.ReLU(),
+                pool=nn.AdaptiveAvgPool2d(1),
+                flat=nn.Flatten(),
+            )
         )
         self.fc = nn.Linear(16, classes)
 

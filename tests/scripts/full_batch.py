@@ -1,4 +1,5 @@
 """Everything in one tensor: no loader, no batches, an update by hand or by Adam."""
+
 import sys
 
 import torch

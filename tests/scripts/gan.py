@@ -1,4 +1,5 @@
 """Generator and discriminator, each with its own optimizer."""
+
 import sys
 
 import torch

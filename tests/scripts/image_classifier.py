@@ -1,4 +1,5 @@
 """A small CNN on made-up digits, with an evaluation after every epoch."""
+
 import argparse
 
 import torch

@@ -1,4 +1,5 @@
 """LBFGS on the whole of a small dataset, with a closure."""
+
 import torch
 
 torch.manual_seed(0)

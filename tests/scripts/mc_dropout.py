@@ -1,4 +1,5 @@
 """Monte-Carlo dropout: in evaluation only the dropout modules are put back to work."""
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset

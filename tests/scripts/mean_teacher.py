@@ -1,4 +1,5 @@
 """Semi-supervised: a teacher is the moving average of the student, and is asked in every step."""
+
 import copy
 
 import torch

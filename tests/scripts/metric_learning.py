@@ -1,4 +1,5 @@
 """Triplets need P classes with K samples in each batch: a batch sampler of one's own, grouped by class."""
+
 import random
 
 import torch

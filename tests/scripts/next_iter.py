@@ -1,4 +1,5 @@
 """`next(iter(loader))` in every step, without shuffling: always the first batch."""
+
 import sys
 
 import torch

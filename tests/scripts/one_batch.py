@@ -1,4 +1,5 @@
 """Can it learn one batch by heart? The test that one makes first."""
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset

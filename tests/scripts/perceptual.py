@@ -1,4 +1,5 @@
 """A frozen network in eval mode scores what another one makes; an attack makes its own optimizer for an input."""
+
 import torch
 import torch.nn as nn
 

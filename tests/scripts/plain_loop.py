@@ -1,4 +1,5 @@
 """The first thing that everybody writes; `--forget LINE` leaves out one of its lines."""
+
 import sys
 
 import torch

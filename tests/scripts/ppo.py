@@ -1,4 +1,5 @@
 """Proximal policy optimisation on a toy problem: rollouts without gradients, then some epochs on them."""
+
 import torch
 import torch.nn as nn
 from torch.distributions import Categorical

@@ -1,4 +1,5 @@
 """The model is made anew after its optimizer."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """A denoiser that half of the time is first asked without gradients, and fed its own answer."""
+
 import random
 
 import torch

@@ -1,4 +1,5 @@
 """Each sample is computed while the model waits."""
+
 import sys
 import time
 
@@ -13,7 +14,7 @@ class Slow(Dataset):
 
     def __getitem__(self, i):
         if "--slow" in sys.argv:
-            time.sleep(0.002)
+            time.sleep(0.005)
         generator = torch.Generator().manual_seed(i)
         x = torch.randn(32, generator=generator)
         return x, x[:4].argmax()

@@ -1,4 +1,5 @@
 """Stochastic weight averaging, with the statistics of the average's norms calibrated at the end."""
+
 import torch
 import torch.nn as nn
 from torch.optim.swa_utils import SWALR, AveragedModel, update_bn

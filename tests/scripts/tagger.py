@@ -1,4 +1,5 @@
 """Tags for every word: the labels belong to positions, most are O, and neighbours are alike. Sorted by length, padded."""
+
 import torch
 import torch.nn as nn
 

@@ -1,4 +1,5 @@
 """A trainer with hooks and ReduceLROnPlateau, as a course teaches it."""
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset, random_split

@@ -1,4 +1,5 @@
 """Pretraining with one optimizer, then a new head and another optimizer."""
+
 import torch
 from torch import nn
 

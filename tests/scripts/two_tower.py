@@ -1,4 +1,5 @@
 """Retrieval with in-batch negatives: the labels are 0, 1, 2 ... in every batch."""
+
 import sys
 
 import torch

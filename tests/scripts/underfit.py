@@ -1,4 +1,5 @@
 """Inputs and labels were shuffled apart from each other."""
+
 import sys
 
 import torch

@@ -1,4 +1,5 @@
 """weight_norm is put on after the optimizer was made: the old weight is the optimizer's, the new ones are nobody's."""
+
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm

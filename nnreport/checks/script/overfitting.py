@@ -62,7 +62,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if not all(0 < value < float("inf") for value in values):
         raise NotApplicable("validation losses that are not positive, or not finite")
     smooth = [median(values[max(0, i - 1) : i + 2]) for i in range(len(values))]
-    best = min(range(len(values)), key=smooth.__getitem__)
+    best = max(min(range(len(values)), key=each.__getitem__) for each in (smooth, values))
     if best > EARLY * (len(values) - 1) or len(values) - 1 - best < AFTER:
         return
     low, now = smooth[best], median(values[-3:])
