@@ -130,7 +130,7 @@ class Breakpoints(Listener):
         return (bool(self.stack) or (bool(self.watcher.models) and torch.is_grad_enabled())) and self.attentive()
 
     def attentive(self) -> bool:
-        if torch.compiler.is_compiling() or self.busy or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or self.busy or self.watcher.own.inside or torch.jit.is_tracing():
             return False
         return self.watcher.hears()
 

@@ -61,11 +61,15 @@ class Own:
         self.faults: list[str] = []
         self.seconds = 0.0
         self.start = 0.0
+        self.inside = False
+        """What runs now is ours, be it a copy of the script's model."""
 
     def __enter__(self) -> None:
+        self.inside = True
         self.start = perf_counter()
 
     def __exit__(self, kind: Any, fault: BaseException | None, trace: Any) -> bool:
+        self.inside = False
         self.seconds += perf_counter() - self.start
         if fault is None or not isinstance(fault, Exception):
             return False

@@ -12,7 +12,7 @@ from nnreport.facts import Location
 from nnreport.inspector.breaking.condition import Condition
 from nnreport.inspector.breaking.hit import Hit, label, named
 from nnreport.inspector.breaking.operations import Operation, broken
-from nnreport.inspector.locate import class_location, function_name, location_at
+from nnreport.inspector.locate import function_name, location_at
 from nnreport.inspector.training.nonfinite import MASKING, bad, floating, literal_infinity
 from nnreport.inspector.training.outputs import named_tensors
 
@@ -107,9 +107,10 @@ class NotFinite(Condition):
                 continue
             known.add(node)
             built = node.metadata.get(KEY, built)
-            if isinstance(node, BackwardCFunction):  # the user's own: its line is where its class stands
+            if isinstance(node, BackwardCFunction):  # the user's own: its line is its backward's
                 own: Any = getattr(type(node), "_forward_cls", type(node))
-                built = (own.__name__, None, class_location(own))
+                code = getattr(getattr(own, "backward", None), "__code__", None)
+                built = (own.__name__, None, (code, code.co_firstlineno) if code is not None else None)
             self.hook(node, built)
             waiting.extend((following, built) for following, _ in node.next_functions)
 
@@ -125,9 +126,7 @@ class NotFinite(Condition):
         name, path, place = built or (node.name().partition("Backward")[0].lower(), None, None)
         wrong = next(g for g in given if g is not None and floating(g) and bad([g]))
         nan, infinite = int(wrong.isnan().sum()), int(wrong.isinf().sum())
-        made: Location | None = place
-        if isinstance(place, tuple):
-            made = location_at(place[0].co_filename, place[1], function_name(place[0]))
+        made: Location | None = location_at(place[0].co_filename, place[1], function_name(place[0])) if place else None
         variable = getattr(node, "variable", None)
         here: dict[str, Any] = {"gradient": wrong, "received": [g for g in received if g is not None]}
         here.update(saved(node))
