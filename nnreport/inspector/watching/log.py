@@ -25,8 +25,9 @@ class Log:
         self.values: list[float] = []
         self.every = 1
         self.waiting: list[tuple[int, Tensor]] = []
-        self.pair: tuple[int, float] | None = None
-        self.count = 0
+        self.bucket: list[float] = []
+        """Values since the last that was kept; :attr:`every` of them make one."""
+        self.start = 0
 
     def add(self, step: int, value: float | Tensor) -> None:
         """One value; a tensor must have one element."""
@@ -40,9 +41,14 @@ class Log:
         self.append(step, value)
 
     def append(self, step: int, value: float) -> None:
-        self.steps.append(step)
-        self.values.append(value)
-        self.count += 1
+        if not self.bucket:
+            self.start = step
+        self.bucket.append(value)
+        if len(self.bucket) < self.every:
+            return
+        self.steps.append(self.start)
+        self.values.append(sum(self.bucket) / len(self.bucket))
+        self.bucket.clear()
         if len(self.values) >= 2 * MOST:
             self.steps, self.values = merged(self.steps, self.values, 2)
             self.every *= 2

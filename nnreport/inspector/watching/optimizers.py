@@ -93,11 +93,12 @@ class Witness:
         parameter = self.parameter()
         if parameter is None:
             return None
-        if self.arrived:
-            return True
         gradient = parameter.grad
         if gradient is None:
             return False
+        if self.arrived:  # and was not cleared again before the step
+            emptied = self.known is not None and not gradient.is_sparse and bool(self.known.any())
+            return not (emptied and not bool(sampled(gradient).any()))
         if gradient.is_sparse or self.known is None:
             return None if gradient.is_sparse else True
         return not torch.equal(sampled(gradient), self.known)
@@ -126,6 +127,7 @@ class OptimizerWatch:
 
     def __init__(self, optimizer: torch.optim.Optimizer, on_reach: Callable[[OptimizerWatch], None]) -> None:
         self.optimizer = weakref.ref(optimizer)
+        self.key = id(optimizer)
         self.on_reach = on_reach
         self.location: Location | None = None
         self.step_location: Location | None = None
@@ -145,13 +147,19 @@ class OptimizerWatch:
         """Names of the parameters that had left their model at the last look."""
         self.names: dict[int, tuple[str, Any]] = {}
         """id of a parameter -> (its name in the model when the optimizer was made, a weak reference to it)."""
+        self.references: list[weakref.ref[Tensor]] = []
+        self.refer()
         self.witnesses = [Witness(p, self) for p in witnesses(self.parameters())]
 
+    def refer(self) -> None:
+        """Remembers the tensors that it holds."""
+        self.references = [weakref.ref(p) for p in self.parameters()]
+
     def parameters(self) -> list[Tensor]:
-        """All tensors it holds now."""
+        """All tensors it holds now, or held when it was last looked at, if it is gone."""
         optimizer = self.optimizer()
         if optimizer is None:
-            return []
+            return [p for reference in self.references if (p := reference()) is not None]
         return [p for group in optimizer.param_groups for p in group["params"] if isinstance(p, Tensor)]
 
     def reached(self) -> None:
@@ -196,6 +204,7 @@ class OptimizerWatch:
             if not following and self.witnesses:
                 self.witnesses[0].attach(everything=False)
         if following:
+            self.refer()
             for witness in self.witnesses:
                 witness.new_step()
 
