@@ -25,9 +25,9 @@ def check_launcher(script: str, arguments: Sequence[str], module: bool) -> None:
         return
     if module and name not in ("torchrun", "accelerate.commands.launch"):
         return
-    start = [*SELF]
+    arguments, start = list(arguments), SELF
     if name == "torchrun":
-        words, start = ["torchrun"], SELF
+        words = ["torchrun"]
     elif name == "accelerate.commands.launch":
         words = ["accelerate", "launch"]
     elif name == "accelerate" and arguments[:1] == ["launch"]:
@@ -40,7 +40,7 @@ def check_launcher(script: str, arguments: Sequence[str], module: bool) -> None:
         words, start = [], ["nnreport", "run"]
     else:
         return
-    raise UsageError(f"{name} starts other processes; put nnreport behind it: {spelled(words, start, list(arguments))}")
+    raise UsageError(f"{name} starts other processes; put nnreport behind it: {spelled(words, start, arguments)}")
 
 
 def spelled(words: list[str], start: list[str], arguments: list[str]) -> str:

@@ -1,6 +1,10 @@
 """``with nnreport.watch(…)``: a block of code in this process."""
 
+import copy
 import gc
+import pickle
+import threading
+import weakref
 
 import pytest
 import torch
@@ -159,3 +163,136 @@ def test_a_block_that_does_not_train_says_what_was_seen():
         model(torch.randn(4, 6)).sum().backward()
     assert w.report.facts.run.steps == 0
     assert any("1 backward pass" in line for line in w.report.facts.run.seen)
+
+
+def test_a_function_that_has_ended_leaves_its_model_for_the_look():
+    alive = []
+
+    def main():
+        model, optimizer = made()
+        alive.append(weakref.ref(model))
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 4)
+        train(model, optimizer)
+        scheduler.step()
+
+    with nnreport.watch() as w:
+        main()
+    run = w.report.facts.run
+    assert w.report.facts.graph is not None
+    assert [(o.models, o.tensors) for o in run.optimizers] == [([0], 4)]
+    assert [(s.name, s.steps) for s in run.schedulers] == [("StepLR", 1)]
+    assert not [f for f in w.report.findings if f.severity != "note"], w.report.findings
+    gc.collect()
+    assert alive[0]() is None  # nor is it kept any longer
+
+
+def test_what_is_copied_or_saved_has_no_hooks_of_ours(tmp_path):
+    class Own(Net):
+        def __getstate__(self):
+            return self.__dict__
+
+    for cls in (Net, Own):
+        torch.manual_seed(1)
+        model = cls() if cls is Net else Own()
+        if cls is Net:
+            bare = pickle.dumps(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        with nnreport.watch(model, optimizer, look=False) as w:
+            twin = copy.deepcopy(model)
+            if cls is Net:
+                assert pickle.dumps(model) == bare
+                assert not any(hooks(twin))
+            losses = train(model, optimizer, 3)
+            torch.manual_seed(5)
+            assert torch.isfinite(twin(torch.randn(4, 6))).all()
+        assert w.report.facts.run.losses.values == pytest.approx(losses)
+        assert len(w.report.facts.run.models) == 1
+
+
+class Generator(nn.Sequential):
+    pass
+
+
+class Judge(nn.Sequential):
+    pass
+
+
+def test_two_models_and_two_optimizers():
+    torch.manual_seed(0)
+    maker = Generator(nn.Linear(4, 32), nn.LeakyReLU(0.2), nn.Linear(32, 2))
+    judge = Judge(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+    first = torch.optim.Adam(maker.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    second = torch.optim.Adam(judge.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    loss = F.binary_cross_entropy_with_logits
+    judged = []
+    with nnreport.watch() as w:
+        for _ in range(20):
+            real, fake = torch.randn(16, 2) * 0.3 + 1, maker(torch.randn(16, 4))
+            apart = loss(judge(real), torch.ones(16, 1)) + loss(judge(fake.detach()), torch.zeros(16, 1))
+            second.zero_grad()
+            apart.backward()
+            second.step()
+            judged.append(apart.item())
+            alike = loss(judge(fake), torch.ones(16, 1))
+            first.zero_grad()
+            alike.backward()
+            first.step()
+    run = w.report.facts.run
+    assert [(m.name, m.variable) for m in run.models] == [("Generator", "maker"), ("Judge", "judge")]
+    assert [(o.variable, o.steps, round(o.passes, 1)) for o in run.optimizers] == [("first", 20, 1.0), ("second", 20, 2.0)]
+    assert run.losses.values == pytest.approx(judged)  # of the one that steps first
+    assert w.report.model.name == "Generator"
+    assert w.report.facts.graph.nodes[0].outputs[0].shape == [16, 4]
+    assert not [f for f in w.report.findings if f.severity != "note"], w.report.findings
+
+
+def test_a_model_compiled_in_place_is_seen_from_outside():
+    torch._dynamo.reset()
+    bare = train(*made())
+    model, optimizer = made()
+    model.compile(backend="eager")
+    with nnreport.watch() as w:
+        losses = train(model, optimizer)
+        model.eval()
+        with torch.no_grad():
+            x, y = task()
+            F.cross_entropy(model(x), y)
+        model.train()
+        F.cross_entropy(model(x), y).backward()
+    assert losses == pytest.approx(bare, rel=1e-5)
+    run = w.report.facts.run
+    assert (run.models[0].entries, run.models[0].train_forwards, run.models[0].compiled) == ([""], 13, True)
+    assert [e.phases for e in run.evaluations] == [1]
+    assert w.report.facts.graph is not None
+    assert type(model._compiled_call_impl).__name__ == "function"
+    assert not [f for f in w.report.findings if f.severity != "note"], w.report.findings
+
+
+def test_training_in_another_thread_than_the_optimizer_was_made_in():
+    model, optimizer = made()
+    losses = []
+    with nnreport.watch(look=False) as w:
+        thread = threading.Thread(target=lambda: losses.extend(train(model, optimizer)))
+        thread.start()
+        thread.join()
+    assert w.report.facts.run.losses.values == pytest.approx(losses)
+    assert w.report.facts.run.models[0].train_forwards == 12
+
+
+def test_very_many_forwards_without_a_backward_pass_cost_no_memory():
+    from nnreport.inspector.watching import watcher
+
+    model, optimizer = made()
+    with nnreport.watch(model, optimizer, look=False) as w, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watcher, "MOST_OPEN", 5)
+        train(model, optimizer, 2)
+        model.eval()
+        with torch.no_grad():
+            for _ in range(30):
+                model(torch.randn(4, 6))
+        assert len(w.session.watcher.models[0].open) == 5
+        model.train()
+        train(model, optimizer, 2)
+    run = w.report.facts.run
+    assert [(e.phases, e.forwards) for e in run.evaluations] == [(1, 30)]
+    assert run.models[0].train_forwards == 4

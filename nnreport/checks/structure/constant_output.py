@@ -35,7 +35,7 @@ from nnreport.checks.series import spread_in_training
 from nnreport.checks.voice import own_data
 from nnreport.checks.walk import walk
 from nnreport.facts import Facts
-from nnreport.finding import Finding, Severity
+from nnreport.finding import Finding, NotApplicable, Severity
 
 SEVERITY: Severity = "error"
 NEEDS = ("experiments",)
@@ -55,6 +55,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     spread, training = trials.output_spread, trials.output_spread_train
     if spread is None or spread >= SPREAD or (training is not None and training >= SPREAD):
         return
+    if _alike(facts):
+        raise NotApplicable("the samples of the batch are alike")
     if fits(facts) is True or zero_head(facts) or spread_in_training(facts, output_module(facts)) >= SPREAD:
         return
     module, before = first_constant(facts)
@@ -80,6 +82,12 @@ def check(facts: Facts) -> Iterator[Finding]:
             "larger than the signal."
         ),
     )
+
+
+def _alike(facts: Facts) -> bool:
+    """All that goes in is one number, many times."""
+    ranges = [spec.range for spec in facts.target.inputs if spec.tensor is not None]
+    return own_data(facts) and bool(ranges) and all(each is not None and each.count > 1 and each.std == 0 for each in ranges)
 
 
 def zero_head(facts: Facts) -> bool:

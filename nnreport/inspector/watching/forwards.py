@@ -17,6 +17,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from nnreport.facts import Location
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.training.outputs import named_tensors
+from nnreport.inspector.watching.copies import OURS, Absent
 from nnreport.inspector.watching.discovery import is_compiled, is_compiled_itself
 
 LEARNT_AFTER = 2
@@ -104,10 +105,18 @@ class ModelWatch:
         if getattr(module, "_compiled_call_impl", None) is not None:
             self.handles[id(module)] = [CompiledCall(module, self)]
             return
-        self.handles[id(module)] = [
+        handles = [
             module.register_forward_pre_hook(self.before, with_kwargs=True, prepend=True),
             module.register_forward_hook(self.after, with_kwargs=True, always_call=True),
         ]
+        self.handles[id(module)] = handles
+        OURS.update(handle.id for handle in handles)
+
+    def __deepcopy__(self, memo: Any) -> Absent:
+        return Absent()
+
+    def __reduce__(self) -> tuple[type[Absent], tuple[()]]:
+        return Absent, ()
 
     def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if torch.compiler.is_compiling() or not self.active():

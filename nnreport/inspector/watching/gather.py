@@ -46,10 +46,8 @@ def gather_run(watcher: Watcher) -> Run:
     trained_on = {index for m in watcher.models for index in m.loaders if index is not None}
     for index in trained_on:
         run.loaders[index].training = True
-    optimizers = [watch.optimizer() for watch in watcher.optimizers]
-    run.schedulers = watcher.schedulers.records(
-        lambda optimizer: next((i for i, each in enumerate(optimizers) if each is optimizer), None)
-    )
+    keys = {watch.key: i for i, watch in enumerate(watcher.optimizers)}
+    run.schedulers = watcher.schedulers.records(keys.get)
     seconds = watcher.step_seconds.values
     run.step_median = median(seconds) if seconds else 0.0
     if watcher.models:

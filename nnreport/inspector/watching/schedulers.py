@@ -18,6 +18,7 @@ class SchedulerWatch:
     def __init__(self, scheduler: Any, steps: int) -> None:
         self.name = type(scheduler).__name__
         self.optimizer = weakref.ref(scheduler.optimizer)
+        self.key = id(scheduler.optimizer)
         self.start = steps
         """Steps of its optimizer when it was first seen."""
         self.steps = self.before = 0
@@ -75,12 +76,11 @@ class Schedulers:
             self.watches.append(watch)
         watch.stepped(self.progress(optimizer))
 
-    def records(self, index: Callable[[Any], int | None]) -> list[SchedulerRun]:
-        """What is known; ``index`` gives the place of an optimizer in the report."""
+    def records(self, index: Callable[[int], int | None]) -> list[SchedulerRun]:
+        """What is known; ``index`` gives the place in the report of the optimizer of an id."""
         found = []
         for watch in self.watches:
-            optimizer = watch.optimizer()
-            place = index(optimizer) if optimizer is not None else None
+            place = index(watch.key)
             found.append(
                 SchedulerRun(
                     name=watch.name,

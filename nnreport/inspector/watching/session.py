@@ -141,6 +141,8 @@ class ScriptSession:
         except Exception as fault:
             self.emit(StageEvent(stage=Stage(name="watch", state="failed", error=f"{type(fault).__name__}: {fault}")))
             self.fault("watch")
+        finally:
+            self.watcher.forget()
 
     def look(self) -> None:
         """The records of the run, then the stages of an inspection on the model as the script left it."""

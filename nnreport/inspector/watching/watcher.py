@@ -22,6 +22,7 @@ from torch.optim.optimizer import (
 
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.watching.capture import Capture
+from nnreport.inspector.watching.copies import without_hooks
 from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name, with_gradient
 from nnreport.inspector.watching.evaluations import Evaluations
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
@@ -101,6 +102,8 @@ class TrainedModel:
         self.held: set[str] = set()
         """Names of the parameters that an optimizer holds, or once held."""
         self.autocast = ""
+        self.kept: nn.Module | None = None
+        """The model itself, so that it is there for the look when the function that made it has ended."""
         self.asked = False
         """It was named by the user, so the report is about it."""
 
@@ -185,6 +188,7 @@ class Watcher:
         self.on = True
         INSTALLED.append(self)
         self.called = Called(self.hears)
+        self.patches.wrap(nn.Module, "__getstate__", without_hooks)
         self.patches.wrap(Optimizer, "__init__", self.wrap_init)
         self.patches.wrap(torch.autograd, "backward", self.wrap_backward)
         self.patches.wrap(torch.amp.GradScaler, "step", self.wrap_scaler)
@@ -219,9 +223,25 @@ class Watcher:
             optimizer.release()
         self.patches.undo()
 
+    def forget(self) -> None:
+        """Lets go of models and batches, after the look."""
+        self.latest = None
+        self.calls.clear()
+        for model in self.models:
+            model.kept = None
+            model.capture = Capture()
+            model.open.clear()
+            model.last = None
+
     def active(self) -> bool:
-        """Is this the process and thread that is watched?"""
-        return self.here() and threading.get_ident() == self.thread
+        """Is this the process and thread that is watched? The thread is the last that used torch before the first backward pass:
+        an optimizer may be made in one and stepped in another."""
+        if not self.here():
+            return False
+        thread = threading.get_ident()
+        if thread != self.thread and not self.backwards and torch.is_grad_enabled():
+            self.thread = thread
+        return thread == self.thread
 
     def here(self) -> bool:
         """Is this the process that is watched, and doing what the script wants?"""
@@ -258,6 +278,10 @@ class Watcher:
                 continue
             names = model.watch.parameter_names
             held = [p for p in parameters if id(p) in names]
+            if held:
+                model.kept = model.watch.root()
+            elif model.watch.steps:  # of an earlier phase: if the script needs it no longer, its memory is free
+                model.kept = None
             if held and model.primary is None:
                 model.primary = weakref.ref(watch)
             for parameter in held:
