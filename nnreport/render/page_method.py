@@ -32,6 +32,8 @@ def _structure(facts: Facts) -> list[tuple[str, str]]:
         said.append((f"Input {each.name}", f"{what}, from {each.source or 'the command line'}."))
     if facts.weights:
         came = "They were fresh, random values." if facts.weights.fresh else "They were loaded from a checkpoint."
+        if facts.run is not None:
+            came = "They are as the watched training left them."
         said.append(("Weights", f"One pass over each tensor: count, mean, standard deviation, ends, zeros, a histogram. {came}"))
     return said
 

@@ -181,7 +181,11 @@ def run_tables(facts: Facts) -> list[Table]:
     if facts.run is None:
         return []
     return [
-        Table(grid.title, grid.head, [Row([visible(cell) for cell in row]) for row in grid.rows])
+        Table(
+            grid.title,
+            [head[:1].upper() + head[1:] for head in grid.head],
+            [Row([visible(cell) for cell in row]) for row in grid.rows],
+        )
         for grid in watched.tables(facts.run)
     ]
 
@@ -270,9 +274,12 @@ def method_rows(facts: Facts) -> list[tuple[str, str]]:
         rows += [("FLOPs", flops), ("Graph", how)]
     if facts.weights:
         source = "the values of a just-made model" if facts.weights.fresh else "the values of the checkpoint"
+        if facts.run is not None:
+            source = "the values that the watched training left"
         rows.append(("Weights", f"One pass over each tensor: {source}."))
     if facts.probe:
-        text = "A copy of the model was trained; the model itself was not changed. Gradients are root mean squares per parameter,"
+        who = "The script's own training" if facts.run else "A copy of the model was trained; the model itself was not changed"
+        text = f"{who}. Gradients are root mean squares per parameter,"
         rows.append(("Training", f"{text} updates are norms over the norm of the weight."))
     if profile := facts.profile:
         text = f"Seconds are medians of training steps at a batch of {profile.batch}; those of modules come from hooks."
