@@ -242,6 +242,7 @@ def test_two_models_and_two_optimizers():
     assert [(o.variable, o.steps, round(o.passes, 1)) for o in run.optimizers] == [("first", 20, 1.0), ("second", 20, 2.0)]
     assert run.losses.values == pytest.approx(judged)  # of the one that steps first
     assert w.report.model.name == "Generator"
+    assert w.report.facts.notes == ["The script trains 2 models; this report draws maker (Generator), not judge (Judge)."]
     assert w.report.facts.graph.nodes[0].outputs[0].shape == [16, 4]
     assert not [f for f in w.report.findings if f.severity != "note"], w.report.findings
 

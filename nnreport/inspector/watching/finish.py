@@ -12,7 +12,7 @@ from torch import nn
 
 from nnreport.errors import UsageError
 from nnreport.events import AnyEvent, DoneEvent, FactEvent, NoteEvent
-from nnreport.facts import Run
+from nnreport.facts import ModelRun, Run
 from nnreport.inspector.feeding.data import UserData
 from nnreport.inspector.feeding.inputs import Sample, sample_of
 from nnreport.inspector.live import loaded_from_module
@@ -50,12 +50,18 @@ def look_at_model(watcher: Watcher, run: Run, job: ScriptJob, emit: Callable[[An
         pipeline.run()
     trained = [m for i, m in enumerate(run.models) if m.held or i == run.main]
     if len(trained) > 1:
-        others = ", ".join(m.variable or m.name for m in trained if m is not run.models[run.main])
-        emit(
-            NoteEvent(
-                text=f"The script trains {len(trained)} models; this report draws {run.models[run.main].name}, not {others}."
-            )
-        )
+        emit(NoteEvent(text=f"The script trains {len(trained)} models; this report draws {drawn(run, trained)}."))
+
+
+def drawn(run: Run, trained: list[ModelRun]) -> str:
+    """Which of several models, in words: ``G (Generator), not D (Judge)``; ``number 2 of m (Net)`` where all go by one name."""
+    names = [f"{m.variable} ({m.name})" if m.variable and m.variable != m.name else m.name for m in trained]
+    place = next(i for i, m in enumerate(trained) if m is run.models[run.main])
+    others = [name for name in dict.fromkeys(names) if name != names[place]]
+    which = (
+        f"number {names[: place + 1].count(names[place])} of {names[place]}" if names.count(names[place]) > 1 else names[place]
+    )
+    return f"{which}, not {', '.join(others)}" if others else which
 
 
 @contextlib.contextmanager

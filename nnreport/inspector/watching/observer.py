@@ -39,6 +39,8 @@ class ModelObserver:
         self.observed: list[int] = []
         self.norms = Log()
         self.inside = self.taken = self.measured = False
+        self.left: list[Any] = []
+        """Hooks of a forward that raised."""
 
     # ------------------------------------------------------------------------------------------------- activations
 
@@ -46,16 +48,29 @@ class ModelObserver:
         """A training forward of an observed step begins: the one before it, from which no backward pass came, is forgotten."""
         if self.activations is None or self.taken or self.inside:
             return
+        self.clear_left()
         self.activations.drop_step()
         self.activations.batch = size
         self.activations.watch.__enter__()
         self.inside = True
 
-    def forward_ends(self) -> None:
+    def forward_ends(self, raising: bool = False) -> None:
+        """The forward is over. While an exception passes, torch goes through the very hooks that would be taken away here, and
+        the script would get an error of that instead of its own: they are left for later, switched off."""
         if self.inside and self.activations is not None:
             self.inside = False
-            self.activations.watch.__exit__(None, None, None)
-            self.activations.watch.enabled = False
+            watch = self.activations.watch
+            if raising:
+                self.left += watch.handles
+                watch.handles = []
+            watch.__exit__(None, None, None)
+            watch.enabled = False
+
+    def clear_left(self) -> None:
+        """Takes away the hooks of a forward that raised."""
+        for handle in self.left:
+            handle.remove()
+        self.left.clear()
 
     def backward_begins(self) -> None:
         """What the last forward showed is kept: a backward pass comes from it."""
@@ -84,6 +99,7 @@ class ModelObserver:
     def reset(self) -> None:
         """Ready for the next observed step."""
         self.forward_ends()
+        self.clear_left()
         if self.activations is not None:
             self.activations.drop_step()
         self.taken = self.measured = False

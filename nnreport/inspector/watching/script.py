@@ -81,10 +81,12 @@ def run_module(job: ScriptJob) -> BaseException | None:
     first_on_path(os.getcwd())
     sys.argv = [job.script, *job.arguments]
     try:
-        found = importlib.util.find_spec(job.script)
-    except ImportError:
-        found = None
-    if found is None:
+        there = importlib.util.find_spec(job.script) is not None
+    except ModuleNotFoundError as error:
+        there = error.name is None or not f"{job.script}.".startswith(f"{error.name}.")
+    except Exception:  # of a package around it: it is raised again below, as the script's own
+        there = True
+    if not there:
         raise UsageError(f"there is no module {job.script}; run it from the folder that holds it, or name the script's file")
     try:
         runpy.run_module(job.script, run_name="__main__", alter_sys=True)

@@ -372,7 +372,7 @@ class Watcher:
     def forward_ended(self, watch: ModelWatch, forward: Forward, output: Any) -> None:
         with self.own:
             model = self.model_of(watch)
-            model.observer.forward_ends()
+            model.observer.forward_ends(raising=output is None and sys.exc_info()[0] is not None)
             model.opened(forward)
             self.latest = (model, forward)
             if forward.grad and not model.capture.described:
