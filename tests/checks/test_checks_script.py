@@ -151,6 +151,13 @@ def test_an_optimizer_that_outlived_its_parameters():
     assert not from_facts("stale-optimizer", facts())
 
 
+def test_a_model_made_anew_after_its_optimizer():
+    twin = model(held=False, unheld=["0.weight"], unheld_elements=100)
+    idle = optimizer(stale_gradients=30, backwards=0, moved=False)
+    assert "made anew" in one("stale-optimizer", facts(models=[model(), twin], optimizers=[idle])).why
+    assert not from_facts("stale-optimizer", facts(models=[model(), twin])), "its own model gets gradients"
+
+
 def test_training_in_eval_mode():
     found = one(
         "eval-mode-training", facts(models=[model(steps_train_mode=10, steps_eval_mode=30, eval_after=10, dropout=["d"])])
