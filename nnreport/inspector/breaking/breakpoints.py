@@ -96,7 +96,7 @@ class Breakpoints(Listener):
         if self in self.watcher.listeners:
             self.watcher.listeners.remove(self)
         for condition in self.conditions:
-            said = condition.ended() if condition.armed else ""
+            said = condition.ended() if condition.armed and not condition.hit else ""
             if said:
                 self.tell(said)
 
@@ -280,7 +280,7 @@ class Breakpoints(Listener):
     def stop(self, condition: Condition, hit: Hit) -> Any:
         """Records it, and opens the debugger where there is a terminal."""
         self.hits += 1
-        condition.armed = False
+        condition.armed, condition.hit = False, True
         if hit.error is not None:
             found = frames.innermost(hit.trace)
             frame, line = found if found is not None else (None, None)

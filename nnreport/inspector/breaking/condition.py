@@ -30,6 +30,7 @@ class Condition:
     def __init__(self, spec: BreakSpec, breakpoints: Breakpoints) -> None:
         self.spec, self.breakpoints = spec, breakpoints
         self.armed = True
+        self.hit = False
 
     def operation(self, operation: Operation) -> Hit | None:
         """A torch function has run, in a forward of the model or where a gradient is built."""
