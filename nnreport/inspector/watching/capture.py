@@ -11,6 +11,7 @@ from torch import Tensor
 from nnreport.facts import LossInfo, NonFinite, OutputInfo, TargetInfo
 from nnreport.inspector.feeding.batches import Batch
 from nnreport.inspector.feeding.nested import map_tensors
+from nnreport.inspector.training.losses import NOT_OUTPUT_TARGET
 from nnreport.inspector.training.lossview import FAMILY, broadcast_size
 from nnreport.inspector.training.outputinfo import describe_output
 from nnreport.inspector.training.outputs import named_tensors, own_loss, prediction
@@ -140,7 +141,10 @@ class Capture:
             name = next((n for n, t in named_tensors(output) if t is call.prediction), "") if output is not None else ""
             self.output_info = describe_output(name, call.prediction, size, None)
             self.direct = found is not None and found[1] is call.prediction
-            self.target = describe_target(call.target, batch)
+            if call.name not in NOT_OUTPUT_TARGET:
+                self.target = describe_target(call.target, batch)
+                if self.target is not None and (len(calls) > 1 or not any(root is call.result for root in roots)):
+                    self.target.from_output = False  # a part of a larger loss, such as a codebook's, may well pull at both ends
         elif found is not None:
             self.loss = self.loss or LossInfo(
                 name="custom", user=True, source="given", kind="custom", reason="the script's own; no loss of torch's ran in it"

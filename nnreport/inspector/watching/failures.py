@@ -32,11 +32,6 @@ def script_failure(error: BaseException, watcher: Watcher) -> Failure:
     return failure
 
 
-def plain_failure(error: BaseException) -> Failure:
-    """Of a script that failed before it imported torch: what Python alone can tell."""
-    return Failure(phase="script", exception=type(error).__name__, message=str(error))
-
-
 def functions_of(error: BaseException) -> set[str]:
     """Names of the functions on the traceback."""
     names, trace = set(), error.__traceback__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from nnreport.facts import ModelRun, Run
 from nnreport.inspector.feeding.data import UserData
 from nnreport.inspector.feeding.inputs import Sample, sample_of
 from nnreport.inspector.live import loaded_from_module
-from nnreport.inspector.pipeline import Pipeline, StageSkipped
+from nnreport.inspector.pipeline import Pipeline, StageSkipped, first_line
 from nnreport.inspector.preserve import preserved
 from nnreport.inspector.training.outputs import prediction
 from nnreport.inspector.watching.capture import Capture
@@ -144,6 +145,7 @@ class WatchedPipeline(Pipeline):
             self.sample = sample_of(model, first.args, first.kwargs, "first batch of the script")
             self.given_data = capture.batches
             self.given_loss = reconstructed(capture)
+            self.given_optimizer = same_optimizer(watcher)
 
     def run(self) -> None:
         """All stages that the script's model allows."""
@@ -200,6 +202,8 @@ class WatchedPipeline(Pipeline):
             super().run_profile()
         except NotAlone as error:  # the model has changed since
             raise StageSkipped(str(error)) from None
+        except (RuntimeError, ValueError, TypeError) as error:  # it takes more than this model, loss and optimizer
+            raise StageSkipped(f"a step of the script's could not be made again: {first_line(error)}") from None
 
     def carries_loss(self) -> bool:
         loss = self.watcher.capture.loss
@@ -222,6 +226,24 @@ def is_wrapper_of(module: Any, model: nn.Module) -> bool:
     from nnreport.inspector.watching.discovery import unwrapped
 
     return unwrapped(module)[0] is model
+
+
+def same_optimizer(watcher: Watcher) -> Callable[[Any], torch.optim.Optimizer] | None:
+    """Makes an optimizer of the class and settings of the main model's own; None where that is not one of torch's."""
+    model = watcher.models[main_index(watcher)]
+    owner = model.primary() if model.primary is not None else None
+    optimizer = owner.optimizer() if owner is not None else None
+    cls = next((c for c in type(optimizer).__mro__ if c.__module__.startswith("torch.optim.")), None)
+    if optimizer is None or cls is None or cls is torch.optim.Optimizer:
+        return None
+    known = inspect.signature(cls).parameters
+    settings = {name: value for name, value in optimizer.defaults.items() if name in known}
+
+    def make(parameters: Any) -> torch.optim.Optimizer:
+        return cls(parameters, **settings)  # type: ignore[no-any-return]
+
+    make.__name__ = cls.__name__
+    return make
 
 
 def reconstructed(capture: Capture) -> Callable[[Any, Any], Any] | None:

@@ -47,7 +47,7 @@ class ScriptSession:
         self.job, self.emit, self.judge = job, emit, judge
         self.watcher: Watcher | None = None
         self.breakpoints: Breakpoints | None = None
-        self.imported = self.finished = self.exiting = False
+        self.imported = self.ended = self.finished = self.exiting = False
         self.status: int | None = None
         self.failure: Failure | None = None
         self.told = self.sent = 0.0
@@ -57,7 +57,9 @@ class ScriptSession:
     # ------------------------------------------------------------------------------------------------ while it runs
 
     def torch_arrived(self) -> None:
-        """The script has imported torch: the watch begins."""
+        """The script has imported torch: the watch begins. When the script has ended, it is our own doing."""
+        if self.ended:
+            return
         self.imported = True
         from nnreport.inspector.watching.watcher import Watcher
 
@@ -102,11 +104,10 @@ class ScriptSession:
 
     def script_ended(self, error: BaseException | None) -> None:
         """The script returned or raised; an exception of its own becomes a failure with the module and shapes at hand."""
+        self.ended = True
         if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)) or self.finished:
             return
         if self.watcher is None:
-            from nnreport.inspector.watching.failures import plain_failure
-
             self.failure = plain_failure(error)
             return
         from nnreport.inspector.watching.failures import script_failure
@@ -197,6 +198,15 @@ class ScriptSession:
 
     def fault(self, stage: str) -> None:
         self.emit(FaultEvent(stage=stage, traceback=traceback.format_exc()))
+
+
+def plain_failure(error: BaseException) -> Failure:
+    """Of a script that failed before it imported torch: what Python alone can tell."""
+    from nnreport.inspector.locate import traceback_frames
+
+    frames = traceback_frames(error.__traceback__)
+    location = frames[-1].location if frames else None
+    return Failure(phase="script", exception=type(error).__name__, message=str(error), frames=frames, location=location)
 
 
 @contextlib.contextmanager

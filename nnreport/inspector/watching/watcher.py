@@ -103,7 +103,7 @@ class TrainedModel:
         """Names of the parameters that an optimizer holds, or once held."""
         self.autocast = ""
         self.kept: nn.Module | None = None
-        """The model itself, so that it is there for the look when the function that made it has ended."""
+        """The model itself while it is trained, so that it is there for the look when the function that made it has ended."""
         self.asked = False
         """It was named by the user, so the report is about it."""
 
@@ -278,9 +278,7 @@ class Watcher:
                 continue
             names = model.watch.parameter_names
             held = [p for p in parameters if id(p) in names]
-            if held:
-                model.kept = model.watch.root()
-            elif model.watch.steps:  # of an earlier phase: if the script needs it no longer, its memory is free
+            if not held:  # of an earlier phase: if the script needs it no longer, its memory is free
                 model.kept = None
             if held and model.primary is None:
                 model.primary = weakref.ref(watch)
@@ -476,6 +474,7 @@ class Watcher:
         for forward in trained:
             model.watch.trained(forward)
             model.loaders.add(forward.loader)
+            model.kept = model.watch.root() if model.primary is not None else None
             model.watch.call_location = model.watch.call_location or forward.location
             model.last = forward
         if idle:
@@ -589,6 +588,8 @@ class Watcher:
                         with torch.no_grad():
                             model.observer.after_step(step)
                     model.watch.stepped(model.last, step)
+                    if model.last is None:  # it is not what is trained, though its optimizer steps
+                        model.kept = None
                     model.last = None
             watch.after_step(is_observed(step + 1, self.every))
             if watch is self.leader:
