@@ -240,7 +240,7 @@ def same_optimizer(watcher: Watcher) -> Callable[[Any], torch.optim.Optimizer] |
     settings = {name: value for name, value in optimizer.defaults.items() if name in known}
 
     def make(parameters: Any) -> torch.optim.Optimizer:
-        return cls(parameters, **settings)  # type: ignore[no-any-return]
+        return cls(parameters, **settings)
 
     make.__name__ = cls.__name__
     return make
