@@ -125,6 +125,7 @@ class ScriptRun:
             run.children = len(self.family)
             if not run.steps and run.children:
                 run.seen.append(children_in_words(run.children))
+                self.collector.facts.notes.append(run.seen[-1])
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:

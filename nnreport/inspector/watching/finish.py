@@ -173,6 +173,8 @@ class WatchedPipeline(Pipeline):
         return super().needed_sample()
 
     def find_inputs(self) -> None:
+        if self.sample is None and not self.watcher.steps:
+            raise StageSkipped("the script does not train, so no batch of it was kept")
         if self.sample is None:
             raise StageSkipped("the script calls its model in parts, so there is no one input to run it on")
         batches = self.watcher.capture.batches

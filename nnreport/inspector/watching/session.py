@@ -178,6 +178,7 @@ class ScriptSession:
         names = [model.watch.cls.__name__ for model in self.watcher.models if model.watch.entries]
         words = in_words(run, names or [name for name, _ in called.models])
         run.seen = [f"The script made no optimizer step: {', '.join(words)}."]
+        self.emit(NoteEvent(text=run.seen[0]))
         model = called.largest()
         if model is not None and not self.watcher.models:
             from nnreport.inspector.watching.gather import model_record
