@@ -188,6 +188,7 @@ class Watcher:
         self.on = True
         INSTALLED.append(self)
         self.called = Called(self.hears)
+        self.patches.wrap(torch, "compile", self.wrap_compile)
         self.patches.wrap(nn.Module, "__getstate__", without_hooks)
         self.patches.wrap(Optimizer, "__init__", self.wrap_init)
         self.patches.wrap(torch.autograd, "backward", self.wrap_backward)
@@ -201,6 +202,14 @@ class Watcher:
         self.schedulers.install(self.patches)
         os.register_at_fork(after_in_child=self.forked) if hasattr(os, "register_at_fork") else None
         return self
+
+    def wrap_compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def compile(*args: Any, **kwargs: Any) -> Any:
+            if self.called is not None:
+                self.called.release()  # the compiler warns of hooks on all modules
+            return original(*args, **kwargs)
+
+        return compile
 
     def forked(self) -> None:
         """A forked child (a worker of a loader) is not watched."""
