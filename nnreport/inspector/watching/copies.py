@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 HOOKS = (
@@ -30,6 +31,36 @@ def without_hooks(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return state
 
     return __getstate__
+
+
+def unscripted(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps ``torch.jit.script``, which would compile our hooks, and ``torch.jit.trace``, which would record them."""
+
+    def without_hooks_of_ours(thing: Any, *args: Any, **kwargs: Any) -> Any:
+        with unhooked(thing):
+            return original(thing, *args, **kwargs)
+
+    return without_hooks_of_ours
+
+
+@contextmanager
+def unhooked(module: Any) -> Iterator[None]:
+    """``module`` and its parts without our hooks, in the block."""
+    parts = list(module.modules()) if hasattr(module, "_forward_hooks") and hasattr(module, "modules") else []
+    kept: list[tuple[Any, dict[int, Any]]] = []
+    for part in parts:
+        for name in HOOKS:
+            hooks = getattr(part, name, None)
+            if hooks and not OURS.isdisjoint(hooks):
+                kept.append((hooks, dict(hooks)))
+                for key in OURS.intersection(hooks):
+                    del hooks[key]
+    try:
+        yield
+    finally:
+        for hooks, before in kept:
+            hooks.clear()
+            hooks.update(before)
 
 
 class Absent:

@@ -22,7 +22,7 @@ from torch.optim.optimizer import (
 
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.watching.capture import Capture
-from nnreport.inspector.watching.copies import without_hooks
+from nnreport.inspector.watching.copies import unscripted, without_hooks
 from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name, with_gradient
 from nnreport.inspector.watching.evaluations import Evaluations
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
@@ -197,6 +197,8 @@ class Watcher:
         after = register_optimizer_step_post_hook(self.after_step)
         self.patches.later(before.remove)
         self.patches.later(after.remove)
+        for name in ("script", "trace"):
+            self.patches.wrap(torch.jit, name, unscripted)
         wrap_losses(self.patches, self.active, self.loss_called)
         self.loaders.install(self.patches)
         self.schedulers.install(self.patches)
