@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from nnreport.checks.runner import run_checks
-from nnreport.facts import Facts, InputSpec, Stage, TensorInfo
+from nnreport.facts import Facts, Graph, InputSpec, Stage, TensorInfo
 from nnreport.report import ModelSummary, Report
 
 
@@ -47,13 +47,21 @@ def summarise(facts: Facts) -> ModelSummary:
         flops=graph.flops if graph and graph.complete else None,
         flops_backward=graph.flops_backward if graph and graph.complete else None,
         inputs=[describe_input(spec) for spec in target.inputs],
-        output=graph.output if graph else "",
+        output=describe_output(graph) if graph else "",
     )
 
 
 def describe_input(spec: InputSpec) -> str:
     """``x: float32[1, 784]``, or ``name: value`` for what is no tensor."""
     return f"{spec.name}: {describe_tensor(spec.tensor) if spec.tensor else spec.value}"
+
+
+def describe_output(graph: Graph) -> str:
+    """``float32[1, 10]``, or the structure where it is more than one tensor: ``dict(logits, loss)``."""
+    made = [node.outputs or node.reads for node in graph.nodes if node.kind == "output"]
+    if graph.output != "tensor" or len(made) != 1 or len(made[0]) != 1:
+        return graph.output
+    return describe_tensor(made[0][0])
 
 
 def describe_tensor(tensor: TensorInfo) -> str:

@@ -44,9 +44,16 @@ def finding(slug: str, severity: Severity, failure: Failure, where: str, why: st
         location=failure.location or (failure.frames[-1].location if failure.frames else None),
         evidence={key: value for key, value in evidence.items() if value is not None},
         why=why,
-        fix=failure.hint or fix or "Mend the quoted line; the traceback's frames are in the report.",
+        fix=sentence(failure.hint) or fix or "Mend the quoted line; the traceback's frames are in the report.",
         code=code,
     )
+
+
+def sentence(hint: str) -> str:
+    """A hint as a sentence of its own; a name of the code at its head stays as it is."""
+    head = hint.split(" ", 1)[0].rstrip(":,")
+    hint = hint[:1].upper() + hint[1:] if head.isalpha() else hint
+    return f"{hint}." if hint and hint[-1] not in ".!?`" else hint
 
 
 def shape(tensor: TensorInfo) -> str:

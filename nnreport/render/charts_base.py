@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ def log_ticks(low: float, high: float, wanted: int = 6) -> list[float]:
         step = max(1, math.ceil((last - first + 1) / wanted))
         return [10.0**power for power in range(first, last + 1, step)]
     steps = [factor * 10.0**power for power in range(first - 1, last + 2) for factor in (1, 2, 5)]
-    return [step for step in steps if low <= step <= high] or [low, high]
+    fitting = [step for step in steps if low <= step <= high]
+    return fitting if len(fitting) > 1 else ticks(low, high, 4)
 
 
 def tick_label(value: float, log: bool = False) -> str:
@@ -91,7 +93,7 @@ def tick_label(value: float, log: bool = False) -> str:
         return f"{value:,.10g}".replace("-", "−") if abs(value) >= 1 else f"{value:.4g}".replace("-", "−")
     if 1e5 <= abs(value) < 1e15:
         return scaled(value, SI, 1000).replace("-", "−")
-    return significant(value, 2).replace("-", "−")
+    return re.sub(r"\.0(?=e)|(?<=e-)0", "", significant(value, 2)) if log else significant(value, 2).replace("-", "−")
 
 
 def spread_labels(count: int, room: int) -> list[int]:

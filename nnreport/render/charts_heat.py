@@ -17,6 +17,12 @@ LEVELS = (
 )  # fmt: skip
 BROKEN = "#d4007f"
 """NaN and Inf: outside of the scale's colours."""
+ZERO = "#dfe4ea"
+"""Exactly zero, where the scale is logarithmic and has no place for it."""
+BAD, NAUGHT = -1, -2
+"""Their levels, beside those of :data:`LEVELS`."""
+APART = ((NAUGHT, ZERO, "zero"), (BAD, BROKEN, "NaN or Inf"))
+"""Level, colour and name of what has no place on the scale."""
 ROWS = 240
 """Rows drawn; more are merged with their neighbours, the extreme of each group stands for it."""
 
@@ -63,7 +69,8 @@ def heatmap(
     runs = _runs(values, ends, log)
     scale = f"translate({num(left)} {num(top)}) scale({step_x:.4g} {step_y:.4g})"
     cells = "".join(
-        tag("path", d=path, stroke=BROKEN if level < 0 else LEVELS[level], stroke_width=1) for level, path in sorted(runs.items())
+        tag("path", d=path, stroke={BAD: BROKEN, NAUGHT: ZERO}.get(level) or LEVELS[level], stroke_width=1)
+        for level, path in sorted(runs.items())
     )
     parts = [tag("g", cells, transform=scale, shape_rendering="crispEdges")]
     for i in spread_labels(len(rows), max(1, int((bottom - top) / 13))):
@@ -71,7 +78,8 @@ def heatmap(
     for i in spread_labels(len(columns), max(1, int((right - left) / 34))):
         parts.append(label(left + step_x * (i + 0.5), bottom + 14, columns[i], anchor="middle"))
     parts.append(label((left + right) / 2, bottom + 29, across, anchor="middle"))
-    parts.append(_legend(left, ends, log, show, bool(runs.get(-1))))
+    apart = [(colour, words) for level, colour, words in APART if level in runs]
+    parts.append(_legend(left, ends, log, show, apart))
     grid = f"{num(left)} {num(top)} {step_x:.4g} {step_y:.4g} {len(rows)} {len(columns)}"
     svg = picture(width, bottom + 36, name, "".join(parts), data_grid=grid)
     table = [[row, *(show(value) for value in cells)] for row, cells in zip(rows, values, strict=True)]
@@ -96,11 +104,11 @@ def _level(value: Number | None, ends: tuple[float, float], log: bool) -> int | 
         return None
     known = format.finite(value)
     if known is None:
-        return -1
+        return BAD
     low, high = ends
     if log:
         if known <= 0:
-            return 0
+            return NAUGHT
         known, low, high = math.log10(known), math.log10(low), math.log10(high)
     share = (known - low) / (high - low) if high > low else 0.5
     return min(len(LEVELS) - 1, max(0, int(share * len(LEVELS))))
@@ -119,15 +127,16 @@ def _runs(values: Sequence[Sequence[Number | None]], ends: tuple[float, float], 
     return {level: "".join(path) for level, path in paths.items()}
 
 
-def _legend(left: float, ends: tuple[float, float], log: bool, show: Callable[[Number | None], str], broken: bool) -> str:
+def _legend(
+    left: float, ends: tuple[float, float], log: bool, show: Callable[[Number | None], str], apart: Sequence[tuple[str, str]]
+) -> str:
     low, high = show(ends[0]), show(ends[1])
     at = left + 8 + 6.2 * len(low)
     parts = [label(left, 15, low)]
     parts += [tag("rect", x=at + 9.0 * i, y=5.0, width=9.0, height=12.0, fill=colour) for i, colour in enumerate(LEVELS)]
     parts.append(label(at + 9 * len(LEVELS) + 8, 15, high + (" (log scale)" if log else "")))
-    if broken:
-        far = at + 9 * len(LEVELS) + 24 + 6.2 * len(high) + (70 if log else 0)
-        parts.append(
-            tag("rect", x=far, y=5.0, width=12.0, height=12.0, fill=BROKEN) + label(far + 17, 15, "NaN or Inf", fill=MUTED)
-        )
+    far = at + 9 * len(LEVELS) + 24 + 6.2 * len(high) + (70 if log else 0)
+    for colour, words in apart:
+        parts.append(tag("rect", x=far, y=5.0, width=12.0, height=12.0, fill=colour) + label(far + 17, 15, words, fill=MUTED))
+        far += 40 + 6.2 * len(words)
     return "".join(parts)

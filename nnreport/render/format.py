@@ -6,7 +6,7 @@ Everything returns plain text (escape it where it goes). ``None`` is written as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nnreport.facts import Location, Number, Scalar, TensorInfo
 
@@ -98,9 +98,11 @@ def seconds(value: float | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share of 0…1: ``93.0 %``; small ones keep a digit: ``< 0.1 %``."""
+    """A share of 0…1: ``93.0 %``; small ones keep a digit: ``< 0.1 %``; all and nothing need none."""
     if share is None:
         return NOTHING
+    if share in (0, 1):
+        return f"{100 * share:.0f}{SPACE}%"
     if 0 < share < 0.5 * 10 ** -(digits + 2):
         return f"<{SPACE}{10**-digits:g}{SPACE}%"
     return f"{100 * share:.{digits}f}{SPACE}%"
@@ -144,9 +146,16 @@ def joined(parts: Sequence[str], last: str = "and") -> str:
 
 
 def elide(text: str, limit: int = 28) -> str:
-    """A long name with its middle left out; both ends tell names apart."""
+    """A long name, shortened. Of a dotted path the names from the left on become their first letter, as far as it takes, so that
+    ``encoder.layer.7.attention.self.query`` still tells its 7: ``e.l.7.attention.self.query``. Else the middle is left out."""
     if len(text) <= limit:
         return text
+    parts = text.split(".")
+    if len(parts) > 2 and all(part.isidentifier() or part.isdigit() for part in parts):
+        for i, part in enumerate(parts[:-2]):
+            parts[i] = part if part.isdigit() else part[0]
+            if len(short := ".".join(parts)) <= limit:
+                return short
     head = (limit - 1) // 2
     return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
 
@@ -165,7 +174,24 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def evidence(value: Number | str | bool | None) -> str:
+SHARES = {"dead_units", "dead_before_training", "share", "share_of_time", "share_of_flops", "saturated", "at_first_step", "zeros"}
+"""Names of evidence that are shares of a whole, 0…1; where a finding has one, so is its limit."""
+
+
+def measured(evidence: Mapping[str, Number | str | bool | None]) -> list[tuple[str, str]]:
+    """A finding's evidence as (words, value); shares in per cent, as its message has them."""
+    shares = SHARES | ({"limit"} if SHARES & evidence.keys() else set())
+    return [(words(name), percent_of(value) if name in shares else measure(value)) for name, value in evidence.items()]
+
+
+def percent_of(value: Number | str | bool | None) -> str:
+    """``62.5 %``; what is no share is written as it is."""
+    if isinstance(value, bool | str) or value is None or not 0 <= value <= 1:
+        return measure(value)
+    return f"{100 * value:.4g}{SPACE}%"
+
+
+def measure(value: Number | str | bool | None) -> str:
     """A value of a finding's evidence."""
     if isinstance(value, bool):
         return "yes" if value else "no"

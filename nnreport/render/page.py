@@ -85,7 +85,7 @@ def distributions(parameters: list[WeightRow]) -> Chart | None:
     if constants:
         values = dict.fromkeys(format.number(stats.minimum) for stats in constants)
         throughout = f" ({' or '.join(values)})" if len(values) < 4 else ""
-        said.append(f"{len(constants):,} more hold one value throughout{throughout}.")
+        said.append(f"{len(constants):,} more {'holds' if len(constants) == 1 else 'hold'} one value throughout{throughout}.")
     chart = strips("Distribution of each parameter", drawn, width=page_training.WHOLE)
     return chart._replace(note=" ".join([*said, "The table has all."])) if said else chart
 
@@ -102,6 +102,7 @@ def training(report: Report) -> dict[str, Any] | None:
     if probe is not None and facts.run is None:
         shown |= {
             "loss": page_training.loss_charts(facts),
+            "loss_words": page_training.loss_words(probe.loss) if probe.loss else "",
             "wide": page_training.wide(probe.losses),
             "rates": page_training.rate_chart(facts),
             "norm": page_training.norm_chart(probe),

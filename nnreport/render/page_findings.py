@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from nnreport.checks.registry import GROUPS, find
-from nnreport.facts import Graph, Location, SourceFile
+from nnreport.facts import Graph, Location, Node, SourceFile
 from nnreport.finding import SEVERITIES, Finding, Severity
 from nnreport.render import format
 from nnreport.render.diagram import Diagram, Place
@@ -64,7 +65,7 @@ def cards(report: Report, drawn: Diagram, rows: dict[str, int]) -> list[dict[str
                 "place": place_of(finding, drawn),
                 "location": format.place(finding.location),
                 "source": quote(finding.location, report.facts.source),
-                "evidence": [(format.words(name), format.evidence(value)) for name, value in finding.evidence.items()],
+                "evidence": format.measured(finding.evidence),
                 "why": finding.why,
                 "fix": finding.fix,
                 "code": finding.code.strip("\n"),
@@ -87,19 +88,22 @@ def place_of(finding: Finding, drawn: Diagram) -> Place | None:
 
 
 def located(findings: list[Finding], graph: Graph | None) -> list[Finding]:
-    """The findings, those about a line of a container's own forward with the operation that ran there."""
+    """The findings, those about a line of a container's own forward with the operation that ran there: of several in one line
+    the one that the message names."""
     if graph is None:
         return findings
-    ran: dict[tuple[str, str, int], int] = {}
+    ran: dict[tuple[str, str, int], list[Node]] = {}
     for node in graph.nodes:
         if node.kind == "op" and node.location:
-            ran.setdefault((node.module, node.location.path, node.location.line), node.id)
+            ran.setdefault((node.module, node.location.path, node.location.line), []).append(node)
     made = []
     for finding in findings:
         where = finding.location
-        if finding.node is None and not finding.module and not finding.modules and where is not None:
-            found = ran.get((finding.module or "", where.path, where.line))
-            finding = finding if found is None else msgspec.structs.replace(finding, node=found)
+        if finding.node is None and not finding.module and not any(finding.modules) and where is not None:
+            found = ran.get((finding.module or "", where.path, where.line), [])
+            said = set(re.findall(r"\w+", finding.message))
+            found = [node for node in found if node.name in said] or found
+            finding = msgspec.structs.replace(finding, node=found[0].id) if found else finding
         made.append(finding)
     return made
 
@@ -125,6 +129,9 @@ def checks(report: Report) -> list[dict[str, Any]]:
     found: dict[str, str] = {}
     for finding, anchor in zip(report.findings, anchors(report.findings), strict=True):
         found.setdefault(finding.check, anchor)
+    for finding, anchor in zip(report.findings, anchors(report.findings), strict=True):  # what only follows stands on its cause
+        for each in finding.consequences:
+            found.setdefault(each.partition(":")[0], anchor)
     groups = []
     for state in ("found", "passed", "not-applicable", "ignored", "failed"):
         some = [outcome for outcome in report.outcomes if outcome.state == state]

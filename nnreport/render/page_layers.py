@@ -145,6 +145,12 @@ class WeightRow:
     trainable: bool
 
     @property
+    def before(self) -> str:
+        """What of a long name may be left out where there is no room: all but the module's own name and the parameter's."""
+        parts = self.stats.name.split(".")
+        return ".".join(parts[:-2]) + "." if len(parts) > 3 else ""
+
+    @property
     def broken(self) -> int:
         """Values that are NaN or infinite."""
         return self.stats.nan + self.stats.inf

@@ -50,13 +50,13 @@ def _graph(facts: Facts) -> list[tuple[str, str]]:
     witness = graph.witness
     if witness:
         state = {
-            "agrees": "saw the same module calls",
-            "differs": "saw other module calls, so our own recording is shown",
+            "agrees": "agrees with it",
+            "differs": "differs, so our own recording is shown",
             "failed": "failed on this model, so our own recording stands alone",
             "skipped": "was not asked",
         }[witness.state]
-        counts = f" ({witness.calls:,} of {witness.expected:,})" if witness.expected else ""
-        said.append(("Cross-check", f"{witness.name}, an independent recorder, {state}{counts}. {witness.detail}".strip()))
+        detail = f": {witness.detail.rstrip('.')}" if witness.detail else ""
+        said.append(("Cross-check", f"{witness.name}, an independent recorder, {state}{detail}."))
     lower = (
         f" No formula is known for {format.joined(graph.uncounted[:8])}: the total is a lower bound." if graph.uncounted else ""
     )
@@ -95,7 +95,8 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
             "inferred": "inferred",
         }
         reason = f": {probe.loss.reason.rstrip('.')}" if probe.loss.reason else ""
-        said.append(("Loss", f"{probe.loss.name}, {how.get(probe.loss.source, 'chosen')}{reason}."))
+        name = "The model's own" if probe.loss.source == "model" else probe.loss.name
+        said.append(("Loss", f"{name}, {how.get(probe.loss.source, 'chosen')}{reason}."))
     if probe.optimizer:
         settings = ", ".join(f"{name}={format.setting(value)}" for name, value in probe.optimizer.settings.items())
         who = {"given": "as given", "file": "named in the model's own file", "default": "by default"}[probe.optimizer.source]
@@ -106,7 +107,7 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
         )
     if any(series.dead is not None for series in probe.activations):
         samples = max(series.dead_samples for series in probe.activations)
-        said.append(("Dead units", f"A unit is dead if it was zero at every position of all {samples} samples of fresh batches."))
+        said.append(("Dead units", f"A unit is dead if it was zero in all of up to {samples:,} values over fresh batches."))
     return said
 
 
@@ -155,8 +156,9 @@ def _profile(facts: Facts) -> list[tuple[str, str]]:
         return []
     how = "the modules' own times come from hooks"
     said = [("Time", f"The step is the median of unobserved training steps at batch {profile.batch}; {how}.")]
-    on = "the growth of the process" if facts.environment.device.startswith("cpu") else "the allocator's peak"
-    said.append(("Memory", f"The peak is {on} during a step; the parts are sizes of the tensors held."))
+    cpu = facts.environment.device.startswith("cpu")
+    most = "the most that was allocated at once in a step, with the parameters and the optimizer's state"
+    said.append(("Memory", f"The peak is {most if cpu else 'that of the allocator'}; the parts are sizes of the tensors held."))
     return said
 
 

@@ -60,7 +60,15 @@ def memory_chart(profile: Profile) -> Chart | None:
 
 def operators(profile: Profile) -> list[list[str]]:
     """The top operators."""
-    return [[o.name, format.count(o.calls), format.seconds(o.seconds), format.percent(o.share)] for o in profile.operators[:15]]
+    return [
+        [operator(o.name), format.count(o.calls), format.seconds(o.seconds), format.percent(o.share)]
+        for o in profile.operators[:15]
+    ]
+
+
+def operator(name: str) -> str:
+    """``Adam.step`` for the profiler's ``Optimizer.step#Adam.step``."""
+    return name.removeprefix("Optimizer.step#")
 
 
 def machine(facts: Facts) -> list[str]:

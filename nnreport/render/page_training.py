@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnreport.facts import ActivationSeries, Facts, Number, Probe
+from nnreport.facts import ActivationSeries, Facts, LossInfo, Number, Probe
 from nnreport.render import charts, format
 from nnreport.render.charts import Chart, Level, Line
 from nnreport.render.charts_base import middle
@@ -14,8 +14,17 @@ HALF, WHOLE = 530, 1080
 """Widths of a chart that shares its row, and of one that has it alone."""
 POINTS = 300
 """Points of the gradient flow; of more parameters, neighbours share one."""
+ZEROS = 6
+"""Parameters named whose gradient is zero."""
 COLUMNS = 12
 """Columns of a heat map: a longer series is thinned out."""
+
+
+def loss_words(loss: LossInfo) -> str:
+    """The loss as the end of ``trained with …``."""
+    if loss.source == "model":
+        return "its own loss"
+    return f"a stand-in for a loss ({loss.name})" if loss.kind == "surrogate" else loss.name
 
 
 def loss_charts(facts: Facts) -> tuple[Chart, Chart] | None:
@@ -94,9 +103,12 @@ def depth_chart(probe: Probe) -> Chart | None:
     ]
     name = "Gradient flow: rms of each parameter's gradient"
     x_label = "parameter, input to output" + (f"; medians of {each}" if each > 1 else "")
-    return charts.line(
+    chart = charts.line(
         name, lines, range(len(groups)), names=names, x_label=x_label, y_label="rms", log=True, width=WHOLE, height=300
     )
+    zero = [name for i, name in enumerate(names) if any(line.values[i] == 0 for line in lines)]
+    more = f" and {len(zero) - ZEROS:,} more" if len(zero) > ZEROS else ""
+    return chart._replace(note=f"Zero, which a log scale cannot show: {', '.join(zero[:ZEROS])}{more}.") if zero else chart
 
 
 def heat_maps(probe: Probe) -> list[dict[str, Any]]:
@@ -143,7 +155,9 @@ def dead_chart(probe: Probe) -> Chart | None:
     if not any(series.dead for series in some):
         return None
     items = [
-        charts.Bar(activation_name(s), [s.dead or 0.0], f"{format.percent(s.dead, 0)} of {s.units}", f"{s.dead_samples} samples")
+        charts.Bar(
+            activation_name(s), [s.dead or 0.0], f"{format.percent(s.dead, 0)} of {s.units}", f"{s.dead_samples:,} values each"
+        )
         for s in some
     ]
     return charts.bars("Dead units after the last step", items, ["dead"], unit="share", limit=16, most=1.0, width=HALF)
@@ -156,7 +170,7 @@ def none_dead(probe: Probe) -> str:
         return ""
     where = activation_name(some[0]) if len(some) == 1 else f"the {len(some)} activations that could have some"
     samples = max(series.dead_samples for series in some)
-    over = f" over {format.plural(samples, 'sample')}" if samples else ""
+    over = f", in up to {samples:,} values each" if samples else ""
     return f"No dead unit after the last step: every unit of {where} fires{over}."
 
 

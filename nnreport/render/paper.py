@@ -99,7 +99,7 @@ def finding_values(finding: Finding, index: int, state: str = "") -> dict[str, A
         "where": visible(format.module(finding.module)),
         "place": format.place(finding.location),
         "quote": finding.location.text if finding.location else "",
-        "evidence": [(format.words(name), format.evidence(value)) for name, value in finding.evidence.items()],
+        "evidence": format.measured(finding.evidence),
         "modules": [format.module(path) for path in finding.modules[:MODULES]] if len(finding.modules) > 1 else [],
         "more": max(0, len(finding.modules) - MODULES),
         "code": [({"+": "add", "-": "del"}.get(line[:1], ""), line or " ") for line in finding.code.strip("\n").splitlines()],

@@ -7,7 +7,6 @@ page is cut into pages; one that is too wide goes on a page turned to landscape,
 from __future__ import annotations
 
 import base64
-import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,14 +15,17 @@ from nnreport.facts import ActivationSeries, Facts, Number
 from nnreport.render import format, watched
 from nnreport.render.charts import Bar, Chart, Level, Line, bars, heatmap, line, strips
 from nnreport.render.diagram import Drawn, diagram
+from nnreport.render.page_findings import located
 from nnreport.report import Report
 
 PORTRAIT, LANDSCAPE = (658.0, 830.0), (960.0, 520.0)
 """Room for a figure on A4 in CSS pixels, width and height, upright and turned, with its caption."""
 READABLE = 0.62
 """Smallest scale at which a diagram's 11-pixel labels can be read on paper (6.8 pixels are 5 points)."""
+INSIDE = 0.88
+"""Scale of what a box holds: two rows of usual blocks fit a page."""
 OVERLAP = 24.0
-"""Pixels that one piece of a cut diagram shares with the next."""
+"""Pixels that one strip of a cut diagram shares with the next, where it is cut through boxes."""
 PIECES = 4
 """Most pieces of one level."""
 LEVELS = 14
@@ -77,7 +79,8 @@ def address(svg: str) -> str:
 
 def architecture(report: Report) -> tuple[list[Figure], str]:
     """The overview and the levels below it, each unique block once; and why there is none, where there is none."""
-    drawn = diagram(report.facts, report.findings, [f"finding-{i + 1}" for i in range(len(report.findings))])
+    findings = located(report.findings, report.facts.graph)
+    drawn = diagram(report.facts, findings, [f"finding-{i + 1}" for i in range(len(findings))])
     figures = []
     for level in drawn.levels[: LEVELS + 1]:
         figures += level_figures(level)
@@ -93,7 +96,7 @@ def level_figures(level: Drawn) -> list[Figure]:
     width, height = size_of(level.svg)
     caption = caption_of(level)
     for room, turned in ((PORTRAIT, False), (LANDSCAPE, True)):
-        scale = min(1.0, room[0] / width, room[1] / height)
+        scale = min(1.0 if level.above is None else INSIDE, room[0] / width, room[1] / height)
         if scale >= READABLE:
             return [Figure(caption, address(level.svg), width * scale, height * scale, turned)]
     # Too long for one page: upright if it is tall, turned if it is wide.
@@ -104,18 +107,32 @@ def level_figures(level: Drawn) -> list[Figure]:
         scale = min(room[0] / width, room[1] / height)
         note = "Scaled to the page; what its boxes hold follows enlarged."
         return [Figure(caption, address(level.svg), width * scale, height * scale, turned, note)]
-    step = room[1] / scale - OVERLAP
-    pieces = math.ceil((height - OVERLAP) / step)
-    shown = min(pieces, PIECES)
+    strips = cuts(level.svg, height, room[1] / scale)
     figures = []
-    for i in range(shown):
-        top = i * step
-        tall = min(room[1] / scale, height - top)
-        piece = f"{caption}, part {i + 1} of {pieces}"
-        cut = pieces > shown and i == shown - 1
-        note = "The rest is in the HTML report." if cut else ""
+    for i, (top, tall) in enumerate(strips[:PIECES]):
+        piece = f"{caption}, part {i + 1} of {len(strips)}"
+        note = "The rest is in the HTML report." if len(strips) > PIECES and i == PIECES - 1 else ""
         figures.append(Figure(piece, address(window(level.svg, top, width, tall)), width * scale, tall * scale, turned, note))
     return figures
+
+
+def cuts(svg: str, height: float, most: float) -> list[tuple[float, float]]:
+    """(top, height) of the strips that a tall diagram is cut into: between boxes, where no box stands beside the gap. What lies
+    in the gap (an arrow, a shape, a heading) is on both strips."""
+    found = re.findall(r' y="([\d.]+)" width="[\d.]+" height="([\d.]+)" class="bx"', svg)
+    boxes = sorted((float(y), float(y) + float(tall)) for y, tall in found)
+    gaps, end = [], 0.0
+    for top, bottom in boxes:
+        if top > end + 8 and end:
+            gaps.append((end + 2, top - 2))
+        end = max(end, bottom)
+    strips, start = [], 0.0
+    while height - start > most:
+        fitting = [gap for gap in gaps if start + most / 2 < gap[1] <= start + most and gap[0] > start]
+        following, until = fitting[-1] if fitting else (start + most - OVERLAP, start + most)
+        strips.append((start, until - start))
+        start = following
+    return [*strips, (start, height - start)]
 
 
 def caption_of(level: Drawn) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nnreport.facts import Facts, Module, TensorInfo
 from nnreport.render import format, watched
+from nnreport.render.page_profile import operator
 from nnreport.render.plain import visible
 from nnreport.report import Report
 
@@ -154,7 +155,14 @@ def operator_table(facts: Facts) -> Table | None:
     if facts.profile is None or not facts.profile.operators:
         return None
     rows = [
-        Row([visible(format.elide(each.name, 60)), f"{each.calls:,}", format.seconds(each.seconds), format.percent(each.share)])
+        Row(
+            [
+                visible(format.elide(operator(each.name), 60)),
+                f"{each.calls:,}",
+                format.seconds(each.seconds),
+                format.percent(each.share),
+            ]
+        )
         for each in facts.profile.operators[:15]
     ]
     return Table("Operators", ["Operator", "Calls", "Time", "Share"], rows, (1, 2, 3))
@@ -204,7 +212,8 @@ def training_rows(facts: Facts) -> list[tuple[str, str]]:
     if probe.data:
         rows.append(("Data", f"{'yours: ' if probe.data.user else ''}{probe.data.source or 'synthetic'}; batch of {probe.batch}"))
     if probe.loss:
-        rows.append(("Loss", probe.loss.name + (f", {probe.loss.source}: {probe.loss.reason}" if probe.loss.reason else "")))
+        named = "the model's own" if probe.loss.source == "model" else f"{probe.loss.name}, {probe.loss.source}"
+        rows.append(("Loss", named + (f": {probe.loss.reason}" if probe.loss.reason else "")))
     if probe.optimizer:
         settings = ", ".join(f"{name}={format.setting(value)}" for name, value in probe.optimizer.settings.items())
         rows.append(("Optimizer", f"{probe.optimizer.name}({settings}), {probe.optimizer.source}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from nnreport.facts import Facts, Number, Picture, Pictures, Range
@@ -80,7 +81,8 @@ def draw(each: Picture, known: Pictures, loss: str) -> tuple[Drawn | None, str, 
         count = format.plural(each.raster.shape[0], "sample") if len(each.raster.shape) == 4 else ""
         size = " × ".join(str(side) for side in reversed(each.raster.shape[2:]))
         colour = each.raster.shape[1] >= 3 if len(each.raster.shape) == 4 else False
-        seen = f"{count}, {size} pixels, black to white {ends(each.raster)}"
+        whole = each.tensor is None or math.prod(each.tensor.shape[1:]) <= math.prod(each.raster.shape[1:])
+        seen = f"{count}, {'' if whole else 'averaged to '}{size} pixels, black to white {ends(each.raster)}"
         seen += "; below, each channel of the first one" if colour and not each.noise else ""
         return samples(each.raster, names, HALF, apart=not each.noise), seen, [], False
     if each.kind == "channels" and each.raster:

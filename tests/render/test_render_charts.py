@@ -10,7 +10,7 @@ import sample_reports
 
 from nnreport.facts import Histogram
 from nnreport.render import charts, format
-from nnreport.render.charts_base import log_ticks, ticks
+from nnreport.render.charts_base import log_ticks, tick_label, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -180,3 +180,45 @@ def test_numbers_in_words(written: str, wanted: str) -> None:
 def test_a_heat_map_of_nothing_finite() -> None:
     chart = charts.heatmap("updates", ["w"], ["0", "1"], [["nan", None]], log=True)
     assert "<svg" in chart.svg
+
+
+def test_zero_has_no_place_on_a_log_scale_and_is_told_apart() -> None:
+    made = charts.heatmap("Gradient", ["a", "b"], ["0"], [[0.0], [1e-3]], log=True)
+    assert ">zero</text>" in made.svg
+    assert len({path.get("stroke") for path in parse(made.svg).iter(f"{SVG}path")}) == 2
+    assert ">zero</text>" not in charts.heatmap("Zeros", ["a"], ["0"], [[0.0]], low=0.0, high=1.0).svg
+
+
+def test_the_gradient_flow_names_what_is_zero() -> None:
+    from nnreport.render.page_training import depth_chart
+
+    probe = sample_reports.small().facts.probe
+    assert probe
+    probe.parameters[0].gradient = [0.0] * len(probe.parameters[0].gradient)
+    made = depth_chart(probe)
+    assert made
+    assert made.note == f"Zero, which a log scale cannot show: {probe.parameters[0].name}."
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.15, 0.3), (0.11, 0.19), (6.0, 9.0)])
+def test_a_log_axis_has_two_ticks_at_least(low: float, high: float) -> None:
+    assert len(log_ticks(low, high)) >= 2
+
+
+def test_ticks_of_a_log_axis_are_written_alike() -> None:
+    assert [tick_label(value, log=True) for value in (1e-8, 5e-9, 2e-12)] == ["1e-8", "5e-9", "2e-12"]
+
+
+def test_a_short_name_of_a_layer_still_tells_its_number() -> None:
+    names = [f"bert.encoder.layer.{i}.attention.self.query.weight" for i in range(12)]
+    short = [format.elide(name, 34) for name in names]
+    assert len(set(short)) == 12
+    assert short[7] == "b.e.l.7.attention.self.query.weight"[:34] or short[7] == "b.e.l.7.a.self.query.weight"
+    assert max(map(len, short)) <= 34
+    assert format.elide("/home/someone/a/very/long/path/to/a/file.py", 20).count("…") == 1
+
+
+def test_shares_among_the_evidence_are_per_cent_like_the_message() -> None:
+    evidence = {"dead_units": 1.0, "limit": 0.6, "units": 256, "layers": 1}
+    assert dict(format.measured(evidence)) == {"dead units": "100\xa0%", "limit": "60\xa0%", "units": "256", "layers": "1"}
+    assert dict(format.measured({"spread": 1e-5, "limit": 0.001}))["limit"] == "0.001000"

@@ -8,13 +8,17 @@ import json
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 import sample_reports
 from sample_net import Net
 
-from nnreport.facts import Location
-from nnreport.finding import Finding
+from nnreport.build import describe_output
+from nnreport.checks.failures import sentence
+from nnreport.facts import Location, LossInfo
+from nnreport.finding import Finding, Outcome
 from nnreport.render import html
+from nnreport.render.page_findings import checks, located
 from nnreport.render.prose import prose
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
@@ -169,8 +173,8 @@ def test_ten_seconds(pages: dict[str, str]) -> None:
 def test_a_finding_says_all_that_is_known(pages: dict[str, str]) -> None:
     words = Page(pages["small"]).words.replace("\xa0", " ")
     for wanted in (
-        "dead units 0.9300",
-        "limit 0.6000",
+        "dead units 93 %",
+        "limit 60 %",
         "model.py:12",
         "A unit that is zero everywhere",
         "use LeakyReLU",
@@ -221,7 +225,7 @@ def test_all_checks_are_listed_with_what_became_of_them(pages: dict[str, str]) -
         ("weights_only", "a state dict has no code to run"),
         ("no_probe", "The stage probe was stopped: the process was killed for memory"),
         ("forward_failed", "Never called in the recorded forward: fc2"),
-        ("nothing", "The modules are not known. there is no model"),
+        ("nothing", "The modules are not known. There is no model."),
         ("not_finite", "The first NaN or Inf came in step 3 (forward) out of log in fc2 at model.py:13"),
     ],
 )
@@ -234,11 +238,66 @@ def test_every_chart_has_its_numbers_in_a_table(pages: dict[str, str]) -> None:
     figures = re.findall(r'<figure class="chart".*?</figure>', page, re.S)
     without = [f for f in figures if "<table" not in f]
     assert len(figures) >= 8
-    # the second axis of the loss shares the first one's table; the strips have the table of weights below them
-    assert [re.search(r"<strong>(.*?)</strong>", f)[1] for f in without] == [  # type: ignore[index]
-        "Loss over the probe&#39;s steps",
-        "Distribution of each parameter",
+    # both axes of the loss share the table that stands under them, whichever is shown; the strips have the table of weights
+    loss = "Loss over the probe&#39;s steps"
+    names = [re.search(r"<strong>(.*?)</strong>", f)[1] for f in without]  # type: ignore[index]
+    assert names == [loss, loss, "Distribution of each parameter"]
+    after = page[page.rindex(without[1]) + len(without[1]) :]
+    assert re.match(r'\s*</div>\s*<details class="nums"><summary>The numbers as a table</summary>\s*<div[^>]*><table', after)
+
+
+def test_a_finding_about_an_operation_marks_it_among_those_of_its_line() -> None:
+    report = sample_reports.small()
+    graph = report.facts.graph
+    assert graph
+    where = Location(path="model.py", line=77, function="forward", text="x = torch.relu(self.fc1(x.flatten(1)))")
+    first = next(node for node in graph.nodes if node.kind == "op")
+    ops = [
+        msgspec.structs.replace(first, id=900 + i, name=name, module="", location=where)
+        for i, name in enumerate(("flatten", "relu"))
     ]
+    graph = msgspec.structs.replace(graph, nodes=[*graph.nodes, *ops])
+    finding = Finding(
+        check="dead-relu",
+        severity="error",
+        message="100 % of the units of the relu in the model",
+        module="",
+        modules=[""],
+        location=where,
+    )
+    assert located([finding], graph)[0].node == 901
+
+
+def test_what_only_follows_from_a_finding_leads_to_it() -> None:
+    report = sample_reports.small()
+    cause = msgspec.structs.replace(report.findings[0], consequences=["no-gradient: nothing arrives"])
+    outcomes = [*report.outcomes, Outcome("no-gradient", "found")]
+    groups = checks(msgspec.structs.replace(report, findings=[cause], outcomes=outcomes))
+    found = next(
+        each for group in groups for each in group["checks"] if each["slug"] == "no-gradient" and group["state"] == "found"
+    )
+    assert found["anchor"] == f"finding-{cause.check}-1"
+
+
+def test_the_header_says_what_shape_comes_out(pages: dict[str, str]) -> None:
+    graph = sample_reports.small().facts.graph
+    assert graph
+    assert re.fullmatch(r"float32\[\d+, 10\]", describe_output(graph))
+    assert describe_output(msgspec.structs.replace(graph, output="dict(logits, loss)")) == "dict(logits, loss)"
+
+
+def test_sentences_of_the_method_and_of_training_read_well() -> None:
+    from nnreport.facts import Witness
+    from nnreport.render.page_method import methods
+    from nnreport.render.page_training import loss_words
+
+    facts = sample_reports.small().facts
+    assert facts.graph
+    facts.graph.witness = Witness("torchview", "agrees", detail="the same 4 module calls", calls=4, expected=4)
+    assert dict(methods(facts))["Cross-check"] == "torchview, an independent recorder, agrees with it: the same 4 module calls."
+    assert loss_words(LossInfo(name="model", source="model")) == "its own loss"
+    assert sentence("make the layer fit, or mend what comes before it") == "Make the layer fit, or mend what comes before it."
+    assert sentence("input_size=3, or another") == "input_size=3, or another."
 
 
 def test_parameters_of_one_value_do_not_press_the_others_into_a_line() -> None:

@@ -172,6 +172,19 @@ def test_no_text_runs_off_its_page(make, tmp_path):
 
 
 @needs_pango
+def test_a_tall_diagram_is_cut_between_its_boxes():
+    from nnreport.render.paper_figures import cuts
+
+    box = '<rect x="1" y="{}" width="80" height="42" class="bx" fill="#fff"/>'
+    svg = "".join(box.format(10 + 64 * i) for i in range(40))
+    strips = cuts(svg, 40 * 64 + 20, 500)
+    assert len(strips) >= 5
+    assert all(tall <= 500 for _, tall in strips)
+    edges = [edge for top, tall in strips for edge in (top, top + tall)][1:-1]
+    assert not [edge for edge in edges for i in range(40) if 10 + 64 * i < edge < 52 + 64 * i]
+    assert len(cuts('<rect x="1" y="0" width="80" height="900" class="bx"/>', 900, 500)) == 2  # one box: through it
+
+
 def test_a_heading_stands_with_what_follows_it():
     net = Net("model.Twins")
     x = net.input([1, 8])

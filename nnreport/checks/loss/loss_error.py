@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nnreport.checks.failures import sentence
 from nnreport.checks.loss._output import EXPLAINED, loss_failure
 from nnreport.checks.series import capital
 from nnreport.checks.voice import loss_phrase, own_data
@@ -70,5 +71,5 @@ def check(facts: Facts) -> Iterator[Finding]:
         ),
         evidence=evidence,
         why="No training step can be made with it.",
-        fix=failure.hint or "Give output and target the shapes and types that this loss takes.",
+        fix=sentence(failure.hint) or "Give output and target the shapes and types that this loss takes.",
     )
