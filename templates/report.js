@@ -335,7 +335,7 @@ if (dg) {
   }
   const up = () => { if (trail.length) { state = trail.pop(); draw(); choose(null); } };
 
-  go = place => {
+  go = (place, quiet) => {
     if (!place) return;
     const [level, item, base] = place;
     trail = [];
@@ -346,8 +346,9 @@ if (dg) {
     }
     state = { level, base, rep: place[3] };
     draw();
-    choose(item >= 0 ? item : null, true);
-    dg.scrollIntoView({ block: 'nearest' });
+    choose(item >= 0 ? item : null, !quiet);
+    if (quiet && item >= 0) centre(item);
+    else dg.scrollIntoView({ block: 'nearest' });
   };
 
   const itemOf = target => { const g = target.closest?.('.n'); return g && stage.contains(g) ? +g.id.split('-')[1] : null; };
@@ -448,7 +449,10 @@ function follow(hash, link) {
   if (m && D.path[m[1]] !== undefined) { const t = tables[0]; t.reveal(t.rows[+m[1]]); return true; }
   m = /^level-(\d+)$/.exec(id) || /^n(\d+)-(\d+)$/.exec(id);
   if (m && D.levels[m[1]]) { go([+m[1], m[2] === undefined ? -1 : +m[2], D.levels[m[1]][0], 0]); return true; }
+  const at = D.findings.findIndex(f => f[0] === id);
+  if (at >= 0) go(D.shows[at], true);
   const target = document.getElementById(id);
+  if (target?.type === 'radio') target.checked = true;
   for (let p = target; p; p = p.parentElement) if (p.tagName === 'DETAILS') p.open = true;
   return false;
 }

@@ -29,10 +29,12 @@ def page(report: Report) -> dict[str, Any]:
     drawn = diagram(facts, report.findings, anchors)
     all_layers = layers(facts)
     index = {layer.module.path: i for i, layer in enumerate(all_layers)}
-    cards = page_findings.cards(report, drawn, index)
+    shown: dict[str, Any] = {"training": training(report), "profile": profile(report)}
     worst = report.worst
     state = worst or ("broken" if report.failed_stages or not checks_run(report) else "ok")
     parameters, buffers = weights(facts)
+    shown["strips"] = distributions(parameters)
+    cards = page_findings.cards(report, drawn, index, charts_of(**shown))
     name = report.model.name or facts.target.name or report.model.target or "model"
     return {
         "name": name,
@@ -57,9 +59,7 @@ def page(report: Report) -> dict[str, Any]:
         "rows": rows(facts, all_layers),
         "parameters": parameters,
         "buffers": buffers,
-        "strips": distributions(parameters),
-        "training": training(report),
-        "profile": profile(report),
+        **shown,
         "methods": page_method.methods(facts),
         "notes": facts.notes,
         "environment": page_method.environment(report),
@@ -67,6 +67,16 @@ def page(report: Report) -> dict[str, Any]:
         "data": script_data(report, drawn, all_layers, index, anchors),
         "why_no": {stage.name: stage.error for stage in report.stages if stage.state != "ok"},
     }
+
+
+def charts_of(training: dict[str, Any] | None, profile: dict[str, Any] | None, strips: Chart | None) -> set[str]:
+    """Anchors of the charts on the page, as the templates give them."""
+    made = training or {}
+    found = {f"c-{name}" for name in ("loss", "rates", "dead", "depth") if made.get(name)}
+    found |= {f"map-{each['key']}" for each in made.get("maps", ())}
+    found |= {"c-loss"} if made.get("run") and made["run"]["loss"][0] else set()
+    found |= {"c-weights"} if strips else set()
+    return found | ({"c-modules"} if profile and profile["modules"] else set())
 
 
 def distributions(parameters: list[WeightRow]) -> Chart | None:
@@ -87,7 +97,7 @@ def distributions(parameters: list[WeightRow]) -> Chart | None:
         throughout = f" ({' or '.join(values)})" if len(values) < 4 else ""
         said.append(f"{len(constants):,} more {'holds' if len(constants) == 1 else 'hold'} one value throughout{throughout}.")
     chart = strips("Distribution of each parameter", drawn, width=page_training.WHOLE)
-    return chart._replace(note=" ".join([*said, "The table has all."])) if said else chart
+    return chart._replace(note=" ".join([*said, "“One by one” has all."])) if said else chart
 
 
 def training(report: Report) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -22,6 +23,40 @@ STATES = {
     "ignored": "Left out",
     "failed": "Broke",
 }
+CHARTS = {
+    "vanishing-gradient": "c-depth",
+    "exploding-gradient": "c-depth",
+    "no-gradient": "c-depth",
+    "update-too-large": "map-update",
+    "update-too-small": "map-update",
+    "dead-relu": "c-dead",
+    "saturated-activation": "map-rails",
+    "collapsed-features": "map-spread",
+    "vanishing-signal": "map-spread",
+    "logit-collapse": "map-spread",
+    "activation-explosion": "map-std",
+    "constant-init": "c-weights",
+    "large-init": "c-weights",
+    "small-init": "c-weights",
+    "dead-filters": "c-weights",
+    "low-rank-weights": "c-weights",
+    "weight-outliers": "c-weights",
+    "initial-loss": "c-loss",
+    "cannot-overfit": "c-loss",
+    "loss-diverges": "c-loss",
+    "loss-floor": "c-loss",
+    "loss-oscillates": "c-loss",
+    "overfitting": "c-loss",
+    "underfitting": "c-loss",
+    "softmax-with-cross-entropy": "c-loss",
+    "probabilities-with-nll": "c-loss",
+    "single-logit-cross-entropy": "c-loss",
+    "learning-rate-high": "c-rates",
+    "learning-rate-low": "c-rates",
+    "hot-layer": "c-modules",
+    "many-small-calls": "c-modules",
+}
+"""Check -> anchor of the chart that shows what it found."""
 MODULES = 40
 """Modules named in one card."""
 
@@ -37,13 +72,14 @@ def anchors(findings: list[Finding]) -> list[str]:
     return made
 
 
-def cards(report: Report, drawn: Diagram, rows: dict[str, int]) -> list[dict[str, Any]]:
+def cards(report: Report, drawn: Diagram, rows: dict[str, int], charts: Collection[str] = ()) -> list[dict[str, Any]]:
     """One card a finding.
 
     Args:
         report: whose findings.
         drawn: where modules and nodes stand in the diagram.
         rows: module path -> number of its row in the table of layers.
+        charts: anchors of the charts that are on the page.
     """
     told: set[str] = set()
     made = []
@@ -61,8 +97,9 @@ def cards(report: Report, drawn: Diagram, rows: dict[str, int]) -> list[dict[str
                 "icon": ICONS[finding.severity],
                 "message": finding.message,
                 "module": None if finding.module is None else format.module(finding.module),
-                "row": rows.get(finding.module) if finding.module else None,
+                "row": None if finding.module is None else rows.get(finding.module),
                 "place": place_of(finding, drawn),
+                "chart": chart if (chart := CHARTS.get(finding.check, "")) in charts else "",
                 "location": format.place(finding.location),
                 "source": quote(finding.location, report.facts.source),
                 "evidence": format.measured(finding.evidence),

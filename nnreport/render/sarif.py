@@ -27,6 +27,8 @@ SCHEMA_URI = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "%SRCROOT%"
 DESCRIPTION_LIMIT = 1024
 """Characters of ``fullDescription`` that code scanning shows."""
+BASELINE = {"new": "new", "worse": "updated", "still": "unchanged"}
+"""What became of a finding since the baseline -> SARIF's word for it; of what was not checked in both nothing is said."""
 PROBLEM_SEVERITY = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 
@@ -37,11 +39,16 @@ def render(report: Report, place: Place = NOWHERE) -> str:
         report: what to tell.
         place: the working directory in its repository; paths are written relative to the repository's root.
     """
-    placed = [(finding, where) for finding in report.findings if (where := place_of(finding, report.facts))]
-    slugs = list(dict.fromkeys(finding.check for finding, _ in placed))
-    examples = {finding.check: finding for finding, _ in reversed(placed)}
+    found = enumerate(report.findings)
+    placed = [(i, finding, where) for i, finding in found if (where := place_of(finding, report.facts))]
+    slugs = list(dict.fromkeys(finding.check for _, finding, _ in placed))
+    examples = {finding.check: finding for _, finding, _ in reversed(placed)}
     seen: Counter[str] = Counter()
-    results = [result(finding, where, slugs.index(finding.check), report.facts, place, seen) for finding, where in placed]
+    results = []
+    for i, finding, where in placed:
+        made = result(finding, where, slugs.index(finding.check), report.facts, place, seen)
+        state = BASELINE.get(report.comparison.state_of(i)) if report.comparison else None
+        results.append({**made, "baselineState": state} if state else made)
     run = {
         "tool": {
             "driver": {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +99,39 @@ def test_an_address_with_a_finding_a_row_or_a_node_opens_there(show: Callable[..
     assert show("medium", "#r7").locator("#t-layers tr.hit").count() == 1
     page = show("small", "#finding-dead-relu-1")
     assert page.evaluate("document.querySelector(':target').id") == "finding-dead-relu-1"
+    assert page.locator("#finding-dead-relu-1").evaluate(
+        "c => { const y = c.getBoundingClientRect().top; return y >= 0 && y < 200 }"
+    )
+    assert page.locator(".stage .hit").count() == 1, "the diagram shows the finding's node"
+    assert page.locator(".info a", has_text="dead-relu").count() == 1
+
+
+def test_a_finding_leads_to_its_chart(show: Callable[..., Any]) -> None:
+    page = show("medium")
+    page.locator("#finding-exploding-gradient-1 .where a", has_text="see the chart").click()
+    assert page.evaluate("document.querySelector(':target').id") == "c-depth"
+    page = show("small", "#map-spread")
+    assert page.locator("#map-spread").is_checked()
+
+
+def test_every_chart_that_a_finding_names_is_on_the_page(files: dict[str, Path]) -> None:
+    for file in files.values():
+        text = file.read_text("utf-8")
+        ids = set(re.findall(r' id="([^"]+)"', text))
+        assert set(re.findall(r'href="#((?:c|map)-[^"]+)"', text)) <= ids
+
+
+def test_a_phone_shows_charts_at_a_size_that_can_be_read(show: Callable[..., Any]) -> None:
+    page = show("medium", width=390)
+    page.evaluate("for (const s of document.querySelectorAll('section')) s.style.contentVisibility = 'visible'")
+    sizes = page.evaluate("""() => [...document.querySelectorAll('figure.chart svg')].filter(s => s.getClientRects().length)
+      .map(s => 11 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)""")
+    assert len(sizes) > 6
+    assert min(sizes) > 6.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("[...document.querySelectorAll('.five dd')].every(d => d.scrollWidth <= d.clientWidth)")
+    title, switch = page.locator("#c-loss figcaption strong").first, page.locator("label[for=loss-log]")
+    assert title.bounding_box()["y"] >= switch.bounding_box()["y"] + switch.bounding_box()["height"]
 
 
 def test_the_table_sorts_filters_and_hides_columns(show: Callable[..., Any]) -> None:
@@ -160,6 +195,14 @@ def test_values_stand_under_the_pointer(show: Callable[..., Any]) -> None:
     line = page.locator("#training figure[data-kind=line] .pic").first
     line.hover(position={"x": 200, "y": 100})
     assert "loss" in line.locator("output").inner_text()
+    page.locator("label[for=loss-log]").click()
+    other = page.locator("#training #c-loss .tab").nth(1).locator(".pic")
+    other.hover(position={"x": 200, "y": 100})
+    assert "loss" in other.locator("output").inner_text()
+    strips = page.locator("#c-weights .pic")
+    strips.scroll_into_view_if_needed()
+    strips.hover(position={"x": 300, "y": 12})
+    assert strips.locator("output").inner_text().startswith("fc1.weight")
     heat = page.locator("#training figure[data-kind=heat] .pic").first
     heat.scroll_into_view_if_needed()
     heat.hover(position={"x": 150, "y": 40})

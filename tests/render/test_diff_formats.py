@@ -20,7 +20,7 @@ from nnreport.compare.compare import compare
 from nnreport.compare.records import Comparison
 from nnreport.errors import UsageError
 from nnreport.finding import Finding, Outcome
-from nnreport.render import diff_html, diff_json, diff_markdown, diff_save, diff_terminal, diff_view
+from nnreport.render import diff_html, diff_json, diff_markdown, diff_save, diff_terminal, diff_view, github, sarif
 from nnreport.render import html as report_html
 from nnreport.render import markdown as report_markdown
 from nnreport.render import terminal as report_terminal
@@ -300,3 +300,28 @@ def test_the_pdf_of_a_report_with_a_baseline():
     reader = pypdf.PdfReader(io.BytesIO(render(with_baseline())))
     text = "\n".join(page.extract_text() for page in reader.pages)
     assert "Since main.json: +1 error, 1 fixed" in " ".join(text.split())
+
+
+def test_sarif_says_what_is_new():
+    report = with_baseline()
+    results = json.loads(sarif.render(report))["runs"][0]["results"]
+    told = {each["ruleId"]: each.get("baselineState") for each in results}
+    for i, finding in enumerate(report.findings):
+        assert (
+            told[finding.check]
+            == {"new": "new", "worse": "updated", "still": "unchanged", "unchecked": None}[report.comparison.state_of(i)]
+        )
+    assert set(told.values()) >= {"new", "unchanged"}
+    report.comparison = None
+    assert "baselineState" not in sarif.render(report)
+
+
+def test_annotations_say_what_is_new_and_show_it_first():
+    report = with_baseline()
+    new = {finding.check for i, finding in enumerate(report.findings) if report.comparison.state_of(i) in ("new", "worse")}
+    told = re.findall(r"title=(?:new|worse)%3A nnreport ([\w-]+)", github.render(report))
+    assert set(told) == new
+    assert len(told) < len(report.findings)
+    old = [Finding(check="c", severity="error", message=f"{i}") for i in range(30)]
+    lines = github.commands(old, report.facts, states=["still"] * 29 + ["new"]).splitlines()
+    assert lines[0].endswith("title=new%3A nnreport c::29")

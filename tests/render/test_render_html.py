@@ -238,10 +238,10 @@ def test_every_chart_has_its_numbers_in_a_table(pages: dict[str, str]) -> None:
     figures = re.findall(r'<figure class="chart".*?</figure>', page, re.S)
     without = [f for f in figures if "<table" not in f]
     assert len(figures) >= 8
-    # both axes of the loss share the table that stands under them, whichever is shown; the strips have the table of weights
+    # both axes of the loss share the table that stands under them, whichever is shown
     loss = "Loss over the probe&#39;s steps"
     names = [re.search(r"<strong>(.*?)</strong>", f)[1] for f in without]  # type: ignore[index]
-    assert names == [loss, loss, "Distribution of each parameter"]
+    assert names == [loss, loss]
     after = page[page.rindex(without[1]) + len(without[1]) :]
     assert re.match(r'\s*</div>\s*<details class="nums"><summary>The numbers as a table</summary>\s*<div[^>]*><table', after)
 
@@ -307,8 +307,8 @@ def test_parameters_of_one_value_do_not_press_the_others_into_a_line() -> None:
     for each, value in ((stats[1], 1.0), (stats[3], 0.0)):
         each.minimum = each.maximum = each.mean = value
         each.std = 0.0
-    (figure,) = re.findall(r'<figure class="chart" data-kind="strips".*?</figure>', html.render(report), re.S)
-    assert "2 more hold one value throughout (1 or 0). The table has all." in figure
+    (figure,) = re.findall(r'<figure class="chart" id="c-weights" data-kind="strips".*?</figure>', html.render(report), re.S)
+    assert "2 more hold one value throughout (1 or 0). “One by one” has all." in figure
     assert f">{stats[0].name}<" in figure
     assert f">{stats[1].name}<" not in figure
     for each in stats:
