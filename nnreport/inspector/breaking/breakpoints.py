@@ -27,7 +27,8 @@ from nnreport.inspector.breaking.tensors import at_hand, table
 from nnreport.inspector.watching.forwards import Forward
 from nnreport.inspector.watching.listener import Listener
 from nnreport.inspector.watching.optimizers import OptimizerWatch
-from nnreport.inspector.watching.watcher import TrainedModel, Watcher
+from nnreport.inspector.watching.trained import TrainedModel
+from nnreport.inspector.watching.watcher import Watcher
 
 
 class Breakpoints(Listener):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nnreport.inspector.breaking.breakpoints import Breakpoints
     from nnreport.inspector.breaking.operations import Operation
     from nnreport.inspector.watching.optimizers import OptimizerWatch
-    from nnreport.inspector.watching.watcher import TrainedModel
+    from nnreport.inspector.watching.trained import TrainedModel
 
 
 class Condition:

@@ -11,7 +11,8 @@ import torch
 from nnreport.facts import DataInfo, ModelRun, NonFinite, OptimizerInfo, OptimizerRun, Probe, Run, Series, number
 from nnreport.inspector.locate import class_location
 from nnreport.inspector.watching.log import merged
-from nnreport.inspector.watching.watcher import TrainedModel, Watcher
+from nnreport.inspector.watching.trained import TrainedModel
+from nnreport.inspector.watching.watcher import Watcher
 
 MOST_NAMES = 200
 """Names of parameters that a record lists."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nnreport.inspector.watching.forwards import Forward
     from nnreport.inspector.watching.losses import LossCall
     from nnreport.inspector.watching.optimizers import OptimizerWatch
-    from nnreport.inspector.watching.watcher import TrainedModel
+    from nnreport.inspector.watching.trained import TrainedModel
 
 
 class Listener:

@@ -6,7 +6,6 @@ import math
 import os
 import sys
 import threading
-import traceback
 import weakref
 from collections.abc import Callable
 from time import perf_counter
@@ -24,9 +23,9 @@ from nnreport.inspector.blame import user_location
 from nnreport.inspector.watching.capture import Capture
 from nnreport.inspector.watching.copies import unscripted, without_hooks
 from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name, with_gradient
-from nnreport.inspector.watching.evaluations import Evaluations
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
 from nnreport.inspector.watching.graphs import Graphs
+from nnreport.inspector.watching.holding import find_orphans, look_for_unheld
 from nnreport.inspector.watching.labels import Labels
 from nnreport.inspector.watching.listener import Listener
 from nnreport.inspector.watching.loaders import Loaders
@@ -34,9 +33,11 @@ from nnreport.inspector.watching.log import Log
 from nnreport.inspector.watching.losses import LossCall, place, wrap_losses
 from nnreport.inspector.watching.observer import ModelObserver, is_observed
 from nnreport.inspector.watching.optimizers import OptimizerWatch, sampled
+from nnreport.inspector.watching.own import Own
 from nnreport.inspector.watching.patching import Patches
 from nnreport.inspector.watching.schedulers import Schedulers
 from nnreport.inspector.watching.seen import Called
+from nnreport.inspector.watching.trained import TrainedModel
 
 MOST_OPTIMIZERS = 64
 """Optimizers that are followed; a script that makes one for every parameter has hundreds."""
@@ -44,83 +45,12 @@ MOST_CALLS = 8
 """Losses of one step that are told apart."""
 LABELLED = 200
 """Steps whose labels are gathered."""
-MOST_OPEN = 2_000
-"""Forwards without a backward pass that are told apart; a long generation has millions."""
 MOST_PENDING = 1_000
-"""Losses without a step, likewise."""
-MOST_FAULTS = 5
+"""Losses without a step that are told apart."""
 AHEAD = 3
 """Steps that another optimizer must have made more, and half as many again, to be the one whose steps are the run's."""
 INSTALLED: list[Watcher] = []
 """The watches that are on in this process, the outermost first."""
-
-
-class Own:
-    """Our own work: timed, and a fault in it is remembered, never raised into the script."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self.seconds = 0.0
-        self.start = 0.0
-        self.inside = False
-        """What runs now is ours, be it a copy of the script's model."""
-
-    def __enter__(self) -> None:
-        self.inside = True
-        self.start = perf_counter()
-
-    def __exit__(self, kind: Any, fault: BaseException | None, trace: Any) -> bool:
-        self.inside = False
-        self.seconds += perf_counter() - self.start
-        if fault is None or not isinstance(fault, Exception):
-            return False
-        if len(self.faults) < MOST_FAULTS:
-            self.faults.append("".join(traceback.format_exception(fault)))
-        return True
-
-
-class TrainedModel:
-    """All that is kept of one model."""
-
-    def __init__(self, watch: ModelWatch, observer: ModelObserver) -> None:
-        self.watch = watch
-        self.observer = observer
-        self.evaluations = Evaluations()
-        self.capture = Capture()
-        self.open: list[Forward] = []
-        """Forwards since the last backward pass, as many as are kept."""
-        self.more = 0
-        """Those beyond."""
-        self.last: Forward | None = None
-        """The last that a backward pass came from."""
-        self.loaders: set[int | None] = set()
-        self.primary: weakref.ref[OptimizerWatch] | None = None
-        """The optimizer whose steps are the model's."""
-        self.unheld: dict[str, int] = {}
-        """Name of a parameter in no optimizer that got a gradient -> its elements."""
-        self.silent: list[str] = []
-        self.held: set[str] = set()
-        """Names of the parameters that an optimizer holds, or once held."""
-        self.autocast = ""
-        self.kept: nn.Module | None = None
-        """The model itself while it is trained, so that it is there for the look when the function that made it has ended."""
-        self.asked = False
-        """It was named by the user, so the report is about it."""
-
-    def opened(self, forward: Forward) -> None:
-        """A forward has ended. Of very many without a backward pass those go that built no graph, then the oldest."""
-        if len(self.open) >= MOST_OPEN:
-            self.more += 1
-            if not forward.grad:
-                return
-            del self.open[0]
-        self.open.append(forward)
-
-    @property
-    def step(self) -> int:
-        """Steps made of its optimizer."""
-        owner = self.primary() if self.primary is not None else None
-        return owner.steps if owner is not None else 0
 
 
 class Watcher:
@@ -131,7 +61,6 @@ class Watcher:
         every: observe every so many steps; 0: often at first, rarer later.
         on_limit: called in the script's own thread, after the last step.
         on_step: called after each step with its number (from 1) and the loss, if known.
-        only: (models, optimizers) to watch; None: all that there are.
     """
 
     def __init__(
@@ -581,8 +510,8 @@ class Watcher:
                 for model in self.models:
                     if model.primary is not None and model.primary() is watch:
                         model.observer.before_step(watch.steps)
-                self.look_for_unheld()
-                self.look_for_orphans(watch)
+                look_for_unheld(self.models, self.optimizers)
+                watch.orphans = find_orphans(watch, self.models)
 
     def after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Global hook after every step."""
@@ -623,44 +552,7 @@ class Watcher:
         self.last_step = self.ended = now
         self.evaluated = False
 
-    def look_for_orphans(self, watch: OptimizerWatch) -> None:
-        """Parameters that an optimizer steps, that have left their model since it was made, and that get no gradient any more."""
-        roots = [model.watch.root() for model in self.models]
-        now = {id(p) for root in roots if root is not None for p in safe_parameters(root)}
-        watch.orphans = [
-            watch.names[id(p)][0]
-            for p in watch.parameters()
-            if id(p) in watch.names and id(p) not in now and (p.grad is None or not has_values(p.grad))
-        ]
-
-    def look_for_unheld(self) -> None:
-        """Trainable parameters that get gradients, and that no optimizer holds or ever held."""
-        held = {id(p) for w in self.optimizers for p in w.parameters()}
-        for model in self.models:
-            root = model.watch.root()
-            if root is None:
-                continue
-            silent = []
-            for name, parameter in root.named_parameters():
-                if id(parameter) in held:
-                    model.held.add(name)
-                if not parameter.requires_grad or id(parameter) in held or name in model.held:
-                    continue
-                gradient = parameter.grad
-                if gradient is not None and has_values(gradient):
-                    model.unheld[name] = parameter.numel()
-                else:
-                    silent.append(name)
-            model.silent = silent
-            for name in [n for n in model.unheld if n not in dict(root.named_parameters())]:
-                model.unheld.pop(name)
-
     @property
     def steps(self) -> int:
         """Optimizer steps so far, of the optimizer that stepped most."""
         return max((w.steps for w in self.optimizers), default=0)
-
-
-def has_values(gradient: Tensor) -> bool:
-    """Is any of it not zero?"""
-    return bool((gradient._values() if gradient.is_sparse else gradient).any())
