@@ -23,7 +23,7 @@ report: $(VENV)/.ready
 	$(BIN)/nnreport sample_models/simple_net.py:SimpleNet --input 1,784 -o nnreport-SimpleNet.html $$pdf
 
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
