@@ -2,10 +2,11 @@
 
     python benchmarks/watch_overhead.py [--rounds N] [--steps N] [--threads N]
 
-Bare and watched runs of the same loop are taken in turn in one process, from the same start and on the same batches; printed is
+Bare and watched runs of the same loop are taken in turn in one process, from the same start and on the same batches. Printed is
 the median over rounds of the ratio of their times from the second step on; what the watch does once, when the optimizer is made
-and at the first step (it looks for the model), is given by itself. The aim is 1.05 for the convnet and the transformer; the two-layer net is there to show the least a step can
-cost. Both must end in the same loss to the bit: watching must not change what is watched.
+and at the first step (it looks for the model), is given by itself. The aim is 1.05 for the convnet and the transformer; the
+two-layer net is there to show the least a step can cost. Both must end in the same loss to the bit: watching must not change what
+is watched.
 """
 
 from __future__ import annotations
