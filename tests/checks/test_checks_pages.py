@@ -1,7 +1,11 @@
 """Every check's page is whole, and the catalogue's names are there."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import nnreport.checks
 from nnreport.checks.registry import HEADINGS, all_checks, find
 
 CATALOGUE = {
@@ -32,3 +36,10 @@ def test_the_catalogue_is_there(group):
         check = find(slug)
         assert check is not None, slug
         assert check.group == group
+
+
+def test_per_cent_is_written_one_way_in_every_message() -> None:
+    """``88 %``, with a space, as everywhere in the report."""
+    root = Path(nnreport.checks.__file__).parent
+    glued = [file.name for file in root.rglob("*.py") if re.search(r":\.\d%\}", file.read_text("utf-8"))]
+    assert glued == []

@@ -61,7 +61,7 @@ def too_high(named: Lookup, high: list[Node]) -> Finding:
     return Finding(
         check="excessive-dropout",
         severity=severity,
-        message=f"{named.label(worst.module)} drops {rate(worst):.0%} of its input (limit {MOST:.0%})"
+        message=f"{named.label(worst.module)} drops {100 * rate(worst):.0f} % of its input (limit {100 * MOST:.0f} %)"
         + (f"; {len(high)} layers do" if len(high) > 1 else ""),
         module=worst.module,
         modules=[node.module for node in high],

@@ -57,8 +57,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         check="hot-layer",
         severity=SEVERITY,
         message=(
-            f"{named.label(hot.module)} takes {share:.0%} of the step ({seconds * 1e3:.1f} ms; limit {SHARE:.0%}) "
-            f"and does {arithmetic:.0%} of the arithmetic"
+            f"{named.label(hot.module)} takes {100 * share:.0f} % of the step "
+            f"({seconds * 1e3:.1f} ms; limit {100 * SHARE:.0f} %) "
+            f"and does {100 * arithmetic:.0f} % of the arithmetic"
         ),
         module=hot.module,
         location=named.call_line(hot.module),

@@ -55,8 +55,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         check="dominant-layer",
         severity=SEVERITY,
         message=(
-            f"{named.label(largest.path)} owns {share:.0%} of all parameters ({largest.parameters:,} of {tree.total:,}; "
-            f"limit {SHARE:.0%}), in a net of {len(owners)} layers"
+            f"{named.label(largest.path)} owns {100 * share:.0f} % of all parameters ({largest.parameters:,} of {tree.total:,}; "
+            f"limit {100 * SHARE:.0f} %), in a net of {len(owners)} layers"
         ),
         module=largest.path,
         location=named.class_line(largest.path),

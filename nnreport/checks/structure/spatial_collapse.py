@@ -68,8 +68,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         check="spatial-collapse",
         severity="note" if named.settled(path.rpartition(".")[0]) else SEVERITY,
         message=(
-            f"{named.label(path)} reads a {sizes[0]} map with a {sizes[1]} kernel: {share:.0%} of the kernel ever meets data "
-            f"(limit {USED:.0%}){more}"
+            f"{named.label(path)} reads a {sizes[0]} map with a {sizes[1]} kernel: "
+            f"{100 * share:.0f} % of the kernel ever meets data "
+            f"(limit {100 * USED:.0f} %){more}"
         ),
         module=path,
         modules=[each for each, *_ in found],

@@ -62,7 +62,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             severity=SEVERITY,
             message=(
                 f"{each.zero_rows} of the {each.rows} output units of {named.label(path)} have all-zero weights "
-                f"({share:.0%}; limit {SHARE:.0%})"
+                f"({100 * share:.0f} %; limit {100 * SHARE:.0f} %)"
             ),
             module=path,
             location=named.class_line(path),

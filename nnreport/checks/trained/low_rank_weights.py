@@ -60,7 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         check="low-rank-weights",
         severity=SEVERITY,
-        message=f"{worst.name} has an effective rank of {rank:.1f} of {side} ({rank / side:.1%}; limit {SHARE:.0%})"
+        message=f"{worst.name} has an effective rank of {rank:.1f} of {side} "
+        + f"({100 * rank / side:.1f} %; limit {100 * SHARE:.0f} %)"
         + (f"; {len(found)} matrices are so" if len(found) > 1 else ""),
         module=path,
         modules=[each.module or each.name.rpartition(".")[0] for each in found],
