@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb == "report" and arguments and (meant := verb_like(arguments[0])):
         sys.exit(fail(f"there is no verb {arguments[0]!r}; did you mean {meant!r}?", hint=True))
     try:
+        if verb == "report":
+            readable(arguments)
         status = command(verb).main(
             arguments, prog_name=f"nnreport {verb}" if verb != "report" else "nnreport", standalone_mode=False
         )
@@ -70,6 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         status = FAULT
     sys.exit(status or 0)
+
+
+def readable(arguments: Sequence[str]) -> None:
+    """Raises UsageError for an argument that is no text: bytes that the locale cannot read do not go through JSON."""
+    for each in arguments:
+        if not each.isascii() and each.encode("utf-8", "replace").decode() != each:
+            shown = each.encode("ascii", "backslashreplace").decode()
+            raise UsageError(f"{shown} is no text in this locale: set PYTHONUTF8=1, or rename it if its name is not UTF-8")
 
 
 def verb_like(word: str) -> str | None:

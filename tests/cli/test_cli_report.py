@@ -46,6 +46,7 @@ FILES = {"m.py": NET}
         (["no_such_package.models:Net", "--input", "1,4"], ["no_such_package"]),
         (["m.py:Net", "--input", "@none.pt"], ["none.pt"]),
         (["m.py:Net", "--input", "1,4", "--select", "dead-rellu"], ["dead-rellu"]),
+        (["m\udcff.py:Net", "--input", "1,4"], ["no text", "PYTHONUTF8=1"]),
         (["m.py:Net", "--input", "1,4", "-o", "x.docx"], [".docx", ".html"]),
         (["m.py:Net", "--input", "1,4", "-o", "no/where/x.html"], ["no/where"]),
         (["m.py:Net", "--frobnicate"], ["frobnicate"]),
