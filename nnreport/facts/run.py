@@ -204,7 +204,7 @@ class Run(Record):
     seconds: float = 0.0
     """From the first step to the last."""
     overhead: float = 0.0
-    """Seconds spent by the watch itself, of these."""
+    """Seconds of these that the watch itself took."""
     main: int = 0
     """Index of the model that the report shows."""
     models: list[ModelRun] = []

@@ -56,7 +56,7 @@ def numbers(run: Run) -> list[tuple[str, str]]:
     if run.autocast:
         pairs.append(("Autocast", run.autocast))
     if run.overhead and run.seconds:
-        pairs.append(("The watch itself", f"{format.seconds(run.overhead)} in all"))
+        pairs.append(("The watch itself", f"{format.percent(min(1.0, run.overhead / run.seconds), 1)} of the time"))
     return pairs
 
 

@@ -31,10 +31,11 @@ def modules_alive() -> list[nn.Module]:
     return found
 
 
-def outermost(parameters: Iterable[Tensor]) -> list[nn.Module]:
-    """The modules that hold one of ``parameters`` and lie in no other module, the largest first."""
+def outermost(parameters: Iterable[Tensor], alive: list[nn.Module] | None = None) -> list[nn.Module]:
+    """The modules that hold one of ``parameters`` and lie in no other module, the largest first; of those ``alive``, where
+    memory has just been looked through."""
     wanted = {id(p) for p in parameters}
-    alive = modules_alive()
+    alive = modules_alive() if alive is None else alive
     inner = {id(child) for module in alive for child in module._modules.values() if child is not None}
     found = []
     for module in alive:
@@ -45,9 +46,9 @@ def outermost(parameters: Iterable[Tensor]) -> list[nn.Module]:
     return sorted(found, key=lambda m: -sum(p.numel() for p in safe_parameters(m)))
 
 
-def with_gradient() -> list[Any]:
-    """All parameters in memory that have a gradient."""
-    return list({id(p): p for module in modules_alive() for p in own_parameters(module) if p.grad is not None}.values())
+def with_gradient(alive: list[nn.Module]) -> list[Any]:
+    """All parameters of these modules that have a gradient."""
+    return list({id(p): p for module in alive for p in own_parameters(module) if p.grad is not None}.values())
 
 
 def own_parameters(module: nn.Module) -> list[nn.Parameter]:

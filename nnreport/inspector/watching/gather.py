@@ -28,7 +28,7 @@ def gather_run(watcher: Watcher) -> Run:
         every=watcher.every,
         steps=watcher.steps,
         seconds=watcher.ended - watcher.started if watcher.started is not None else 0.0,
-        overhead=watcher.own.seconds,
+        overhead=max(0.0, watcher.own.seconds - watcher.once),
         main=main,
         backwards=watcher.backwards,
         graphs_alive=watcher.graphs.alive,

@@ -22,7 +22,14 @@ from torch.optim.optimizer import (
 from nnreport.inspector.blame import user_location
 from nnreport.inspector.watching.capture import Capture
 from nnreport.inspector.watching.copies import unscripted, without_hooks
-from nnreport.inspector.watching.discovery import outermost, safe_parameters, unwrapped, variable_name, with_gradient
+from nnreport.inspector.watching.discovery import (
+    modules_alive,
+    outermost,
+    safe_parameters,
+    unwrapped,
+    variable_name,
+    with_gradient,
+)
 from nnreport.inspector.watching.forwards import Forward, ModelWatch, caller
 from nnreport.inspector.watching.graphs import Graphs
 from nnreport.inspector.watching.holding import find_orphans, look_for_unheld
@@ -98,6 +105,8 @@ class Watcher:
         self.latest: tuple[TrainedModel, Forward] | None = None
         self.reached: set[int] = set()
         self.started: float | None = None
+        self.once = 0.0
+        """Seconds of our own work up to the first step: the search for the models."""
         self.ended = 0.0
         self.last_step: float | None = None
         self.evaluated = False
@@ -477,10 +486,11 @@ class Watcher:
         watch.variable = variable_name(optimizer, frame)
         roots = [model.watch.root() for model in self.models]
         trained = [p for root in roots if root is not None for p in safe_parameters(root)]
-        for module in outermost(trained):
+        alive = modules_alive()
+        for module in outermost(trained, alive):
             self.model_found(module, frame)
         known = {id(p) for p in trained}
-        self.strangers = [(p, sampled(p.grad)) for p in with_gradient() if id(p) not in known and not p.grad.is_sparse]
+        self.strangers = [(p, sampled(p.grad)) for p in with_gradient(alive) if id(p) not in known and not p.grad.is_sparse]
         for model in self.models:
             root = model.watch.root()
             owner = model.primary() if model.primary is not None else None
@@ -546,7 +556,7 @@ class Watcher:
     def timed(self, step: int) -> None:
         now = perf_counter()
         if self.started is None:
-            self.started = now
+            self.started, self.once = now, self.own.seconds
         if self.last_step is not None and not self.evaluated:
             self.step_seconds.add(step, now - self.last_step)
         self.last_step = self.ended = now
