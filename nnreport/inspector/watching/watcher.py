@@ -309,6 +309,8 @@ class Watcher:
                 watch.training_calls.add((watch.train_forwards, forward.training, forward.grad))
                 forward.location = caller()
             if forward.grad:
+                if not watch.train_forwards:
+                    model.autocast = autocast_dtype()
                 if not model.capture.full:
                     model.capture.inputs(watch, forward, args, kwargs, step)
                 if is_observed(step, self.every):
@@ -566,3 +568,11 @@ class Watcher:
     def steps(self) -> int:
         """Optimizer steps so far, of the optimizer that stepped most."""
         return max((w.steps for w in self.optimizers), default=0)
+
+
+def autocast_dtype() -> str:
+    """The dtype of the autocast that is on, without ``torch.``; ``""`` if none is."""
+    for kind in ("cuda", "cpu"):
+        if torch.is_autocast_enabled(kind):
+            return str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
+    return ""
