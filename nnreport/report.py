@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex, overload
 
 import msgspec
 
@@ -38,6 +38,27 @@ class ModelSummary(Record, omit_defaults=False):
     output: str = ""
 
 
+class Findings(list[Finding]):
+    """A list of findings that is shown as a reader wants it: as on a terminal, and in a notebook as in the report."""
+
+    def __repr__(self) -> str:
+        from nnreport.render.terminal import listed
+
+        return listed(self)
+
+    def _repr_html_(self) -> str:
+        from nnreport.render.notebook import listed
+
+        return listed(self)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Finding | Findings:
+        return Findings(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+
+
 class Report(Record, omit_defaults=False):
     """Facts and findings of one model."""
 
@@ -54,6 +75,10 @@ class Report(Record, omit_defaults=False):
     course: str = ""
     comparison: Comparison | None = None
     """What changed since the report given with --baseline."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.findings, Findings):
+            self.findings = Findings(self.findings)
 
     def count(self, severity: Severity) -> int:
         """Number of findings of one severity."""

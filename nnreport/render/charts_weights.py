@@ -9,6 +9,9 @@ from nnreport.render import format
 from nnreport.render.charts_base import SERIES, Chart, Scale, quantile, span, spread_labels, tick_label, ticks
 from nnreport.render.svg import FAINT, INK, RULE, label, num, picture, tag
 
+FLAT = 0.05
+"""A sparkline that moves by less than this share of its largest value looks as flat as it is."""
+
 
 def strips(name: str, stats: Sequence[WeightStats], *, width: int = 720) -> Chart:
     """One row a parameter: a thin line from the smallest to the largest value, a bar one standard deviation either way, a tick at
@@ -107,7 +110,8 @@ def sparkline(values: Sequence[Number | None], name: str = "", *, width: int = 9
     ends = span(values, log)
     if ends is None or len(values) < 2:
         return ""
-    ys = Scale(ends[0], ends[1], height - 2.0, 2.0, log)
+    low, high = ends if log else (min(ends[0], ends[1] - FLAT * abs(ends[1])), ends[1])
+    ys = Scale(low, high, height - 2.0, 2.0, log)
     path, pen = "", False
     for i, raw in enumerate(values):
         value = format.finite(raw)

@@ -6,6 +6,8 @@ no script of ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nnreport.finding import Finding
 from nnreport.render import format
 from nnreport.render.charts import sparkline
@@ -30,6 +32,12 @@ def fragment(report: Report) -> str:
         parts.append(tag("p", text(f"stage {stage.name} {stage.state}: {stage.error}".rstrip(": ")), style=SMALL))
     parts.append(whole(report))
     return tag("section", "".join(parts), aria_label=f"Report of {report.model.name}", style="max-width:60em;line-height:1.45")
+
+
+def listed(findings: Sequence[Finding]) -> str:
+    """HTML of findings alone."""
+    told_all = "".join(map(told, findings)) or tag("p", "nothing was found")
+    return tag("section", told_all, aria_label="Findings", style="max-width:60em;line-height:1.45")
 
 
 def headline(report: Report) -> str:

@@ -14,7 +14,8 @@ BARS = "▁▂▃▄▅▆▇█"
 NO_VALUE = "×"
 """Stands in a sparkline where the value is NaN or infinite."""
 
-
+FLAT = 0.05
+"""Share of the largest value under which a change is none to the eye."""
 UNSAFE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories: control characters, lone surrogates (which cannot be written), line and paragraph separators."""
 BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -25,7 +26,7 @@ def sparkline(values: Sequence[Number], width: int = 40) -> str:
     """A curve as a row of bars; longer series are averaged down to ``width``, non-finite values are ``×``.
 
     The scale is logarithmic where all values are positive and span more than two decades, so that a loss that explodes does not
-    flatten everything before it.
+    flatten everything before it; one that hardly moves (:data:`FLAT`) is flat.
     """
     numbers = [float(value) for value in values]
     if len(numbers) > width:
@@ -37,7 +38,7 @@ def sparkline(values: Sequence[Number], width: int = 40) -> str:
     if min(finite) > 0 and max(finite) / min(finite) > 100:
         numbers = [math.log(value) if math.isfinite(value) else value for value in numbers]
         finite = [value for value in numbers if math.isfinite(value)]
-    low, span = min(finite), max(finite) - min(finite)
+    low, span = min(finite), max(max(finite) - min(finite), FLAT * max(map(abs, finite)))
 
     def bar(value: float) -> str:
         if not math.isfinite(value):

@@ -55,6 +55,15 @@ def render(report: Report, width: int = WIDTH, colour: bool = False, written: Se
     return paint(lambda columns: parts(report, columns, written), width, colour)
 
 
+def listed(findings: Sequence[Finding], width: int = WIDTH) -> str:
+    """Findings without the report around them, for the interactive Python."""
+    if not findings:
+        return "nothing was found"
+    few = [part for finding in findings[:FULL] for part in ["", *full(finding, Report())]]
+    rest: list[RenderableType] = [one_line(finding) for finding in findings[FULL:]]
+    return paint(lambda _: [*few, *([""] if rest else []), *rest], width, False).strip("\n")
+
+
 def paint(made: Callable[[int], list[RenderableType]], width: int, colour: bool) -> str:
     """Paragraphs as text; ``made`` gives them for a number of columns."""
     console = Console(

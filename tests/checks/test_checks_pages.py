@@ -41,9 +41,6 @@ def test_the_catalogue_is_there(group):
 def test_per_cent_is_written_one_way_in_every_message() -> None:
     """``88 %``, with a space, as everywhere in the report."""
     root = Path(nnreport.checks.__file__).parent
-    glued = [
-        file.name
-        for file in root.rglob("*.py")
-        if file.parent.name != "script" and re.search(r":\.\d%\}", file.read_text("utf-8"))
-    ]
+    files = [file for file in root.rglob("*.py") if file.parent.name != "script"]
+    glued = [file.name for file in files if re.search(r":\.\d%\}", file.read_text("utf-8"))]
     assert glued == []

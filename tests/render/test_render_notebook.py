@@ -8,6 +8,8 @@ from sample_reports import HOSTILE, every, healthy, hostile, large, small
 
 from nnreport.render import notebook
 from nnreport.render.notebook import fragment
+from nnreport.report import Report
+from nnreport.store import dump, parse
 
 VOID = {"img", "br", "rect", "path", "circle", "line", "meta"}
 
@@ -79,3 +81,30 @@ def test_hostile_names_are_text():
 
 def test_the_report_shows_itself():
     assert small()._repr_html_() == fragment(small())
+
+
+def test_findings_print_as_a_reader_wants_them():
+    report = small()
+    printed = repr(report.findings)
+    first = report.findings[0]
+    assert f"{first.severity}[{first.check}]" in printed
+    assert "= fix: " in printed
+    assert "Finding(" not in printed
+    assert repr(report.findings[:1]).count("= fix: ") == 1
+    shown = report.findings._repr_html_()
+    assert shown.count("<details") == len(report.findings)
+    assert not [name for name, _ in Balance(hostile().findings._repr_html_()).seen if name in ("img", "script")]
+
+
+def test_no_findings_print_too():
+    report = Report()
+    assert repr(report.findings) == "nothing was found"
+    assert "nothing was found" in report.findings._repr_html_()
+
+
+def test_findings_are_a_list_all_the_same():
+    report = small()
+    back = parse(dump(report))
+    assert type(back.findings) is type(report.findings)
+    assert back.findings == list(report.findings)
+    assert [finding.check for finding in report.findings] == [finding.check for finding in back.findings]

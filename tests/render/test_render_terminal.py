@@ -178,6 +178,7 @@ def test_sparklines():
     assert sparkline([1.0, "nan", 2.0, "inf"]) == "▁×█×"
     assert sparkline(["nan"]) == "×"
     assert sparkline([]) == ""
+    assert sparkline([2.302, 2.301, 2.3]) == "▁▁▁", "what hardly moves is drawn flat"
     assert len(sparkline(list(range(1000)), 40)) == 40
     assert sparkline([1, 10, 100, 1000])[1] == "▃", "logarithmic over more than two decades"
 
