@@ -245,6 +245,9 @@ def test_a_segmenter_gives_maps_of_classes():
     assert made.targets[0].kind == "classes"
     restored = [round(level * made.targets[0].raster.high[0] / 254) for level in values(made.targets[0].raster)]
     assert restored == target.flatten().tolist()
+    made, _ = pictures(nn.Conv2d(3, 4, 1), photo(2, 16))
+    assert made.outputs[0].kind == "channels"  # four classes are no colours with transparency
+    assert made.outputs[0].second.shape == [2, 16, 16]
 
 
 def test_an_autoencoder_gives_back_what_it_was_given():

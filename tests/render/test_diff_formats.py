@@ -6,10 +6,9 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -188,32 +187,24 @@ def test_the_page_says_what_counts():
         assert words in page.words
 
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the path (or in $CHROMIUM): the page is not tried in a browser")
 @pytest.mark.parametrize("name", ["worse", "hostile"])
-def test_the_page_in_a_browser(name: str, tmp_path):
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: the page is not tried in a browser")
+def test_the_page_in_a_browser(name: str, tmp_path, browser: Any):
     path = tmp_path / "diff.html"
     path.write_text(diff_html.render(PAIRS[name]()), "utf-8")
     complaints: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith("file:") else None)
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        page.click("#theme")
-        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
-        page.click("label[for=loss-log]")
-        picture = page.locator("#training .pic:visible")
-        picture.hover()
-        assert "before" in page.locator("output.ro").inner_text()
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith("file:") else None)
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    page.click("label[for=loss-log]")
+    picture = page.locator("#training .pic:visible")
+    picture.hover()
+    assert "before" in page.locator("output.ro").inner_text()
     assert complaints == []
 
 

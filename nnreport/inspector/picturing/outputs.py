@@ -95,9 +95,13 @@ def numbers(picture: Picture, tensor: Tensor, target: Tensor | None) -> None:
 
 
 def maps_or_image(picture: Picture, tensor: Tensor, target: Tensor | None) -> None:
-    """[N, C, y, x]: a picture, or one map a class; then also which class is largest where."""
+    """[N, C, y, x]: a picture, or one map a class; then also which class is largest where.
+
+    Four channels that neither an input nor a target has are classes: hardly a net paints transparency.
+    """
     channels = tensor.shape[1]
     classes = is_classes(target) and target is not None and target.dim() == 3 and channels > 1
+    classes = classes or (channels == 4 and target is None)
     if not classes and channels not in IMAGE_CHANNELS and tensor.shape[3] in (1, 3) and tensor.shape[2] > 4:
         images(picture, tensor, Kind("image", (0, 3, 1, 2)))
         return
