@@ -281,11 +281,11 @@ def test_training_in_another_thread_than_the_optimizer_was_made_in():
 
 
 def test_very_many_forwards_without_a_backward_pass_cost_no_memory():
-    from nnreport.inspector.watching import watcher
+    from nnreport.inspector.watching import trained
 
     model, optimizer = made()
     with nnreport.watch(model, optimizer, look=False) as w, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "MOST_OPEN", 5)
+        patch.setattr(trained, "MOST_OPEN", 5)
         train(model, optimizer, 2)
         model.eval()
         with torch.no_grad():
