@@ -104,7 +104,11 @@ def test_a_script_runs_as_with_python(tmp_path):
     [
         ("train(9); print('last', flush=True); os._exit(5)", 5, None),
         ("train(9); print('last', flush=True); raise ValueError('in the middle')", 1, "script-error"),
-        ("train(9); import time; time.sleep(1); train(1); print('last', flush=True); os.kill(os.getpid(), 9)", 137, None),
+        (
+            "import time\nfor _ in range(60): train(1); time.sleep(0.1)\nprint('last', flush=True); os.kill(os.getpid(), 9)",
+            137,
+            None,
+        ),
         ("import threading; t = threading.Thread(target=train, args=(9,)); t.start(); t.join(); print('last')", 0, None),
     ],
     ids=["os._exit", "exception", "killed", "thread"],
@@ -113,7 +117,7 @@ def test_however_it_ends_there_is_a_report(end, status, check, tmp_path):
     ran = Ran(tmp_path, "train.py", text=TRAIN + end).end()
     assert ran.status == status
     assert ran.stdout == "last\n"
-    assert ran.facts["run"]["steps"] >= 9
+    assert ran.facts["run"]["steps"] >= (2 if status == 137 else 9)  # a killed script told of itself only now and then
     assert ran.facts["run"]["status"] == status
     assert len(ran.facts["run"]["losses"]["values"]) == ran.facts["run"]["steps"]
     assert bad(ran) == ([check] if check else [])
